@@ -1,0 +1,208 @@
+"""The door: argv and stdin in, stdout, stderr and an exit status out.
+
+No other room touches the streams. While a verb runs, file descriptor 1 is stderr: whatever a
+library or a credential_process prints, only the answer reaches the caller's stdout.
+
+What a verb has to tell on stderr comes after its answer on stdout: there are clients that read both
+through one pipe, and take the first thing in it for the answer (testcontainers-java).
+"""
+
+import os
+import sys
+import time
+
+from . import __version__, protocol, verbs
+from .errors import CredentialsNotFound, HelperError, ProtocolError, in_words, printable
+
+_CHUNK = 64 * 1024
+_INTERRUPTED = 130
+_told: list[str] = []
+_COMMANDS = ("configure", "status", "doctor", "warm", "clear", "get-login-password", "kubelet")
+
+_PROMPT = "type the host of a registry, then Enter and Ctrl-D; Docker would send it"
+
+_HELP = """\
+Usage: {name} <store|get|erase|list|version>
+
+A Docker credential helper for Amazon ECR. Docker runs it; name it in ~/.docker/config.json:
+
+  {{"credHelpers": {{"111122223333.dkr.ecr.eu-west-1.amazonaws.com": "{suffix}"}}}}
+
+  get      server URL on stdin; prints user and token as JSON
+  store    {{"ServerURL", "Username", "Secret"}} on stdin; takes logins to ECR
+  erase    server URL on stdin
+  list     prints the registries with a token at hand
+  version  prints the version
+
+Commands for people (each with --help):
+
+  configure           names this helper for your registries in config.json
+  status              shows which tokens are at hand, and for how long
+  doctor              finds what keeps this from working, and says the mend
+  warm                fetches tokens ahead of time
+  clear               drops tokens
+  get-login-password  prints a token, as the AWS CLI's command does
+  kubelet             answers a kubelet, as its image credential provider
+"""
+
+
+def main() -> None:
+    """Run the verb that argv names, answer it, and end the process with its exit status.
+
+    It ends without the interpreter's own tidying up, which takes as long as a warm get: nothing is
+    left to it, and a thread that hangs is not waited for.
+    """
+    stdout = 1
+    name = _own_name(sys.argv[0])
+    try:
+        stdout = _claim_stdout()
+        answer, status = _dispatch(name, sys.argv[1:], stdout)
+    except KeyboardInterrupt:
+        answer, status = "", _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+        answer, status = _failure(name, in_words(error), sys.argv[1:]), 1
+    if sys.stdout:
+        sys.stdout.flush()  # what a library printed, which goes to stderr
+    listens = _write(stdout, answer)
+    _write(2, "".join(_told))
+    os._exit(status if listens else 1)
+
+
+def _dispatch(name: str, arguments: list[str], stdout: int) -> tuple[str, int]:
+    """Return the answer to `arguments`, meant for `stdout`, and the exit status.
+
+    Raises HelperError.
+    """
+    if arguments and arguments[0] in _COMMANDS:
+        from . import commands
+
+        return commands.run(
+            name,
+            arguments,
+            _context(name),
+            stdin=lambda: _read_stdin(protocol.LOGIN_LIMIT),
+            terminal=os.isatty(stdout),
+        )
+    return _protocol(name, arguments), 0
+
+
+def _protocol(name: str, arguments: list[str]) -> str:  # noqa: PLR0911 - one for each verb
+    """Return the answer to a verb of the protocol. Raises HelperError."""
+    if arguments in (["get"], ["erase"]) and os.isatty(0):
+        _write(2, f"{name}: {_PROMPT}\n")
+    match arguments:
+        case ["get"]:
+            return verbs.get(_read_stdin(protocol.SERVER_URL_LIMIT), _context(name))
+        case ["store"]:
+            return verbs.store(_read_stdin(protocol.LOGIN_LIMIT), _context(name))
+        case ["erase"]:
+            return verbs.erase(_read_stdin(protocol.SERVER_URL_LIMIT), _context(name))
+        case ["list"]:
+            return verbs.list_hosts(_context(name))
+        case ["version" | "--version" | "-v"]:
+            return f"{name} (ecr-credential-helper) {__version__}\n"
+        case ["--help" | "-h"]:
+            return _HELP.format(name=name, suffix=name.removeprefix("docker-credential-"))
+        case ["refresh-in-background", host]:
+            return verbs.refresh(host, _context(name))
+        case [verb]:
+            raise ProtocolError(f"{name}: unknown action: {verb}")
+    raise ProtocolError(_HELP.partition("\n")[0].format(name=name))
+
+
+def _context(name: str) -> verbs.Context:
+    return verbs.Context(time.time, lambda line: _tell(f"{name}: {line}"))
+
+
+def _failure(name: str, error: HelperError, arguments: list[str]) -> str:
+    """Tell stderr what belongs there, and return what stdout is to hold."""
+    if isinstance(error, ProtocolError):
+        return f"{error.message}\n"
+    is_command = bool(arguments) and arguments[0] in _COMMANDS
+    if is_command or isinstance(error, CredentialsNotFound):
+        if error.message:
+            _tell(f"{name}: {error.message}")
+        if error.hint:
+            _tell(f"hint: {error.hint}")
+        return "" if is_command else f"{protocol.CREDENTIALS_NOT_FOUND}\n"
+    # The cause is in the hint too: `docker pull` before Docker 29 drops a helper's stdout, and a
+    # person would be left with "no basic auth credentials".
+    _tell(f"hint: {error.hint} ({error.message})" if error.hint else f"hint: {error.message}")
+    return f"{name}: {error.message}\n"
+
+
+def _tell(line: str) -> None:
+    """Put down one line for stderr: for now where a person waits, else for after the answer.
+
+    What a command tells a person may be wrapped into several.
+    """
+    if sys.argv[1:2] and sys.argv[1] in _COMMANDS:
+        _write(2, "\n".join(map(printable, line.split("\n"))) + "\n")
+    else:
+        _told.append(printable(line) + "\n")
+
+
+def _own_name(path: str) -> str:
+    """Return the name this program was called by."""
+    name = os.path.basename(path)
+    return "docker-credential-ecr" if name == "__main__.py" else name.removesuffix(".exe")
+
+
+def _claim_stdout() -> int:
+    """Return a private copy of stdout, and leave stderr in its place.
+
+    Standard streams that the caller closed are opened on the null device first: else the next file
+    that is opened would take their number, and what is printed would land in it.
+
+    Raises OSError if there are no descriptors to be had.
+    """
+    try:
+        while (null := os.open(os.devnull, os.O_RDWR)) < 3:  # noqa: PLR2004 - after 0, 1 and 2
+            pass
+        os.close(null)
+    except OSError:  # a root directory without devices
+        pass
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    return stdout
+
+
+def _read_stdin(limit: int) -> bytes:
+    """Read stdin to its end, and return its first `limit` bytes and one more if there are more.
+
+    Raises HelperError if it cannot be read.
+    """
+    kept = b""
+    while True:
+        try:
+            chunk = os.read(0, _CHUNK)
+        except BlockingIOError:  # the caller's own event loop made it so
+            _wait_for(0)
+            continue
+        except OSError as error:
+            raise HelperError(f"cannot read stdin: {error.strerror}") from error
+        if not chunk:
+            return kept
+        kept += chunk[: limit + 1 - len(kept)]
+
+
+def _write(stream: int, text: str) -> bool:
+    """Write all of `text`; False if the caller no longer listens."""
+    data = text.encode("utf-8", "backslashreplace")
+    while data:
+        try:
+            data = data[os.write(stream, data) :]
+        except BlockingIOError:
+            _wait_for(stream)
+        except OSError:
+            return False
+    return True
+
+
+def _wait_for(stream: int) -> None:
+    """Wait until a stream that does not block can go on."""
+    import select
+
+    poll = select.poll()
+    poll.register(stream, select.POLLOUT if stream else select.POLLIN)
+    poll.poll()
