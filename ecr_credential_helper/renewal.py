@@ -1,0 +1,134 @@
+"""What happens when the cache has no answer: one flight, the cache again, AWS, the cache filled.
+
+Never on the way of a warm get.
+"""
+
+import os
+import time
+
+from .cache import FRESH, Cache, Entry, Key, NoCache
+from .errors import HelperError, NoAWSCredentials
+from .flight import Flight
+from .question import Question
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .settings import Target
+    from .verbs import Context
+
+_DEFAULT_TIMEOUT = 25.0
+_LONGEST_TIMEOUT = 1e6
+_SEE_LIMITS = "raise the limits of this process on threads and memory: `ulimit -a`"
+_NOTHING_FOUND = "no_credentials"
+_NOTHING_FOUND_LIFE = 60
+
+
+def renew(target: "Target", context: "Context") -> Entry:
+    """Return a fresh token for `target`, which one process asks AWS for on behalf of all.
+
+    A token serves every registry of its region, so it is kept for the region as well as the host,
+    where the registry has one.
+
+    Raises NoAWSCredentials if there are none, which is remembered for a minute, and HelperError for
+    all else that can fail, both within AWS_ECR_TIMEOUT seconds.
+    """
+    timeout = _timeout()
+    end = time.monotonic() + timeout
+    cache, clock = context.cache if target.cache else NoCache(), context.clock
+    whole_identity = context.identity + target.identity
+    of_region, nothing_found = (
+        Key(subject, whole_identity) for subject in (target.registry.scope, _NOTHING_FOUND)
+    )
+    of_host = [Key(target.registry.host, context.identity)] if target.registry.host else []
+    with Flight(cache.path, f"{of_region.name}.lock", timeout / 2):
+        for key in (*of_host, of_region):
+            entry = cache.load(key)
+            if entry and entry.stage(clock()) == FRESH:
+                _keep(cache, entry, of_host if key is of_region else [], context)
+                return entry
+        past = cache.load(nothing_found)
+        if past and past.issued <= clock() < past.expires:
+            raise NoAWSCredentials
+        question = Question(target)
+        try:
+            entry = _ask(question, clock, end, timeout)
+        except NoAWSCredentials:
+            now = int(clock())
+            nothing = Entry(now, now + _NOTHING_FOUND_LIFE, "none", "")
+            _keep(cache, nothing, [nothing_found], context)
+            raise
+        context.note(f"{question.asked}: a token for {entry.expires - entry.issued} s")
+        _keep(cache, entry, [*of_host, of_region], context)
+        cache.sweep(clock())
+        return entry
+
+
+def _timeout() -> float:
+    """Return the seconds that a get may take in all. Raises HelperError on a bad setting."""
+    text = os.environ.get("AWS_ECR_TIMEOUT") or str(_DEFAULT_TIMEOUT)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < _LONGEST_TIMEOUT:
+        raise HelperError(
+            f"AWS_ECR_TIMEOUT is {text!r}, which is no number of seconds",
+            "set AWS_ECR_TIMEOUT to a number of seconds above 0, or unset it",
+        )
+    return seconds
+
+
+def _ask(question: Question, clock: "Callable[[], float]", end: float, timeout: float) -> Entry:
+    """Ask AWS for a token until the monotonic time `end`. Raises HelperError."""
+    import gc
+    import threading
+
+    from .processes import end_children, restore_echo
+
+    gc.disable()  # botocore makes much that lives as long as this process: a tenth of its time
+    outcome: list[Entry | BaseException] = []
+
+    def work() -> None:
+        try:
+            from .ecr import authorization_token
+
+            token = authorization_token(question)
+            now = clock()
+            outcome.append(Entry(int(now), int(now + token.life), token.source, token.secret))
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            outcome.append(error)
+
+    worker = threading.Thread(target=work, daemon=True)
+    try:
+        worker.start()
+    except RuntimeError as error:
+        raise HelperError(f"no thread can be started to ask AWS: {error}", _SEE_LIMITS) from error
+    try:
+        worker.join(max(0.0, end - time.monotonic()))
+    finally:
+        # is_alive() is wrong after Ctrl-C in join() (Python before 3.13). What comes later than now
+        # is only the end that we make of it.
+        in_time = outcome[:1]
+        if not in_time:
+            end_children()
+            restore_echo()
+    if not in_time:
+        raise HelperError(
+            f"{question.asked} got no answer within {timeout:g} s",
+            "see what hangs (credential_process, IMDS, proxy, network), or raise AWS_ECR_TIMEOUT",
+        )
+    if isinstance(in_time[0], BaseException):
+        raise in_time[0]
+    return in_time[0]
+
+
+def _keep(cache: Cache, entry: Entry, keys: list[Key], context: "Context") -> None:
+    """Keep `entry` under each of `keys`; where that fails it costs a call, never an answer."""
+    try:
+        for key in keys:
+            cache.save(key, entry)
+    except OSError as error:
+        why = error.strerror or error
+        context.tell(f"the token is not kept, {cache.path} cannot be used: {why}")

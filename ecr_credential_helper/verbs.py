@@ -1,0 +1,224 @@
+"""get, store, erase, list, and the refresh behind get: text in, text out."""
+
+import os
+
+from . import identity, paths, protocol
+from .cache import AGING, DEAD, FRESH, Cache, Entry, Key, NoCache
+from .errors import CredentialsNotFound, Denied, HelperError, in_words
+from .registry import host_of, registry_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .settings import Target
+
+_KUBELET = "CredentialProviderRequest"
+_KUBELET_HINT = "give this provider the argument kubelet: `args: [kubelet]` in its configuration"
+_STAGES = ("fresh in the cache", "aging in the cache", "late in the cache", "not in the cache")
+
+
+class Context:
+    """What a verb works with.
+
+    `identity` says who would be asked for tokens. `disk` is where tokens are kept; `cache` is the
+    same, or a place where nothing is found if caching is switched off. `clock` gives epoch seconds,
+    `tell` takes one line for the person at the terminal, `note` one for the debug log.
+    """
+
+    __slots__ = ("cache", "clock", "disk", "identity", "note", "tell")
+
+    def __init__(self, clock: "Callable[[], float]", tell: "Callable[[str], None]") -> None:
+        self.clock = clock
+        self.tell = tell
+        self.note = self._open_log()
+        self.identity = identity.current()
+        switched_off = bool(os.environ.get("AWS_ECR_DISABLE_CACHE"))
+        self.disk = self._open_cache(silent=switched_off)
+        self.cache = NoCache() if switched_off else self.disk
+
+    def _open_cache(self, *, silent: bool) -> Cache:
+        try:
+            return Cache(paths.cache_directory())
+        except RuntimeError as error:
+            if not silent:
+                self.tell(f"tokens are not kept: {error}")
+            return NoCache()
+
+    def _open_log(self) -> "Callable[[str], None]":
+        path = os.environ.get("AWS_ECR_LOG_FILE")
+        if path:
+            from .log import start
+
+            try:
+                return start(path)
+            except OSError as error:
+                self.tell(f"no log is written to {path}: {error.strerror or error}")
+        return lambda _line: None
+
+
+def get(request: bytes, context: Context) -> str:
+    """Return the answer of `get` for the server URL in `request`.
+
+    Raises CredentialsNotFound if the host is not ECR, if there are no AWS credentials, or if a
+    public registry's token cannot be had; HelperError with the cause if a private one's cannot.
+    """
+    server_url = protocol.decode_server_url(request)
+    host = host_of(server_url)
+    if host is None:
+        if _KUBELET in server_url:
+            raise HelperError(f"this is a {_KUBELET}, not a server URL", _KUBELET_HINT)
+        raise CredentialsNotFound
+    return protocol.encode_credentials(server_url, token_of(host, context).token)
+
+
+def token_of(host: str, context: Context) -> Entry:
+    """Return a token for `host`, from the cache where it may be, else from AWS.
+
+    Raises what `get` raises.
+    """
+    key = Key(host, context.identity)
+    entry = context.cache.load(key)
+    stage = entry.stage(context.clock()) if entry else DEAD
+    context.note(f"get {host}: {_STAGES[stage]}")
+    if entry is None or not (stage == FRESH or (stage == AGING and _refresh(key, context))):
+        entry = _renewed(host, entry, context)
+    return entry
+
+
+def store(request: bytes, context: Context) -> str:
+    """Keep the token of a login to ECR; refuse any other login, so that none is swallowed.
+
+    Raises HelperError if the login is not user AWS at an ECR host.
+    """
+    server_url, username, secret = protocol.decode_login(request)
+    target = _target(host_of(server_url))
+    if target is None:
+        raise HelperError(
+            "this helper keeps logins to Amazon ECR only, and this host is not ECR",
+            "name the helper in credHelpers for your ECR hosts, and not as credsStore",
+        )
+    if username != protocol.USERNAME:
+        raise HelperError(
+            f"the user of an ECR registry is {protocol.USERNAME}, and this login has another",
+            f"no login is needed with this helper; docker login takes -u {protocol.USERNAME}",
+        )
+    if os.environ.get("AWS_ECR_IGNORE_CREDS_STORAGE", "").lower() == "true" or not target.cache:
+        return ""
+    from .login import expiry_of
+
+    now = context.clock()
+    expires = expiry_of(secret, now)
+    if expires is None:
+        context.tell("this token is not kept, it says no expiry; no login is needed")
+        return ""
+    try:
+        entry = Entry(int(now), expires, "docker login", secret)
+        context.cache.save(Key(target.registry.host, context.identity), entry)
+    except OSError as error:
+        context.tell(f"this token is not kept: {error.strerror or error}; no login is needed")
+    return ""
+
+
+def erase(request: bytes, context: Context) -> str:
+    """Drop every token kept for the server URL in `request`, of all identities; none is fine too.
+
+    Raises ProtocolError if no server URL was sent, HelperError if a token cannot be dropped.
+    """
+    host = host_of(protocol.decode_server_url(request))
+    if host is None:
+        return ""
+    registry = registry_of(host)
+    try:
+        target = _target(host)
+        registry = target.registry if target else None
+    except HelperError as error:
+        context.tell(error.message)
+    subjects = [host, registry.scope] if registry else [host]
+    try:
+        for subject in subjects:
+            context.disk.remove(subject)
+    except OSError as error:
+        where = context.disk.path
+        raise HelperError(f"cannot erase in {where}: {error.strerror or error}") from error
+    return ""
+
+
+def list_hosts(context: Context) -> str:
+    """Return the answer of `list`: the hosts that `get` would answer from the cache now."""
+    hosts = []
+    for host in context.cache.hosts():
+        if host_of(host) != host:  # a file that is none of ours
+            continue
+        entry = context.cache.load(Key(host, context.identity))
+        if entry and entry.stage(context.clock()) in (FRESH, AGING):
+            hosts.append(host)
+    return protocol.encode_list(hosts)
+
+
+def refresh(host: str, context: Context) -> str:
+    """Renew the token of `host` where it is no longer fresh: the detached half of `get`.
+
+    Raises HelperError, which nobody reads; the mark that stays behind then delays the next try.
+    """
+    target = _target(host_of(host))
+    if target is not None:
+        from .background import unmark
+        from .renewal import renew
+
+        renew(target, context)
+        unmark(Key(target.registry.host, context.identity), context)
+    return ""
+
+
+def _target(host: str | None) -> "Target | None":
+    """Return whom to ask for the credentials of `host`, None if it is not ECR.
+
+    Raises HelperError on a mistake in the settings file.
+    """
+    from .settings import target_of
+
+    return target_of(host) if host else None
+
+
+def _target_of_get(host: str) -> "Target | None":
+    """Return what `_target` does; a mistake does not stand in the way of an anonymous pull."""
+    try:
+        return _target(host)
+    except HelperError as error:
+        registry = registry_of(host)
+        if registry and registry.public:
+            raise CredentialsNotFound(error.message, error.hint) from error
+        raise
+
+
+def _refresh(key: Key, context: Context) -> bool:
+    """See to it that an aging token is renewed behind our back; False if it cannot be."""
+    from .background import start
+
+    return start(key, context)
+
+
+def _renewed(host: str, entry: Entry | None, context: Context) -> Entry:
+    """Return a new token; while AWS cannot be reached, the one in `entry` as long as it lives.
+
+    Raises what `get` raises.
+    """
+    target = None
+    try:
+        target = _target_of_get(host)
+        if target:
+            from .renewal import renew
+
+            return renew(target, context)
+        error: HelperError = CredentialsNotFound()
+    except Exception as cause:  # noqa: BLE001 - whatever it is, a token at hand is still good
+        error = in_words(cause)
+    context.note(f"get {host}: {error.message}")
+    alive = entry is not None and entry.stage(context.clock()) != DEAD
+    if entry and alive and not isinstance(error, Denied):
+        context.tell(f"{error.message}; the token at hand is still good")
+        return entry
+    if target and target.registry.public:
+        raise CredentialsNotFound(error.message, error.hint) from error
+    raise error
