@@ -1,0 +1,259 @@
+"""The AWS room: a question in, an authorization token out.
+
+Only this room and `failures`, which puts botocore's errors into words, name botocore.
+"""
+
+import base64
+import binascii
+import contextlib
+import io
+import os
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import botocore.session
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.credentials import ReadOnlyCredentials, create_credential_resolver
+from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.loaders import Loader
+from botocore.utils import JSONFileCache
+
+from . import __version__
+from .errors import HelperError
+from .failures import explain, not_aws
+from .files import make_directory
+from .protocol import USERNAME
+from .question import Question
+from .registry import Registry
+from .settings import Role, Target
+
+TOKEN_LIMIT = 64 * 1024
+
+_SESSION_KEYS = {"AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
+_LONGEST_LIFE = 12 * 60 * 60.0  # what AWS documents for a token
+_CONNECT_TIMEOUT = 5
+_READ_TIMEOUT = 10
+_TOKEN_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_."  # noqa: S105
+
+
+class AuthorizationToken:
+    """A password for a registry, as GetAuthorizationToken gave it.
+
+    `secret` is the password, `life` the seconds it is valid from the moment of AWS's answer, by
+    AWS's own clock, `source` the credential source that paid for it ("env", "sso", "iam-role", ...
+    as botocore names them).
+    """
+
+    __slots__ = ("life", "secret", "source")
+
+    def __init__(self, secret: str, life: float, source: str) -> None:
+        self.secret = secret
+        self.life = life
+        self.source = source
+
+
+def authorization_token(question: Question) -> AuthorizationToken:
+    """Ask AWS for a token, with the credentials that the target or botocore's chain leads to.
+
+    The token serves every registry of the region that the principal may read: registryIds "doesn't
+    change the permissions scope of the authorization token" (Amazon ECR API reference).
+
+    Raises NoAWSCredentials if there are none, Denied if AWS says no, HelperError for all else that
+    can fail, each with its cause.
+    """
+    _tidy_environment()
+    try:
+        # getpass and the warnings of libraries would write to stderr; a terminal is asked directly.
+        with contextlib.redirect_stderr(io.StringIO()):
+            session = _session(question.target)
+            credentials = _credentials(session, question)
+            answer = _client(session, question.target, credentials).get_authorization_token()
+    except Exception as error:
+        raise explain(error, question) from error
+    return AuthorizationToken(*_checked(answer, question), question.source)
+
+
+def default_region(profile: str) -> str:
+    """Return the region that the AWS settings name, empty if none. Raises HelperError."""
+    _tidy_environment()
+    session = botocore.session.Session(profile=profile or None)
+    try:
+        return session.get_config_variable("region") or ""
+    except BotoCoreError as error:
+        raise explain(error, Question(Target(Registry("", region=""), profile))) from error
+
+
+def _tidy_environment() -> None:
+    """Make an empty variable count as unset, for botocore and for what it starts.
+
+    Without a home directory, keep botocore from a directory named "~" wherever we were started: it
+    would run the credential_process that somebody put there.
+    """
+    if not os.path.isabs(os.path.expanduser("~")):
+        os.environ["HOME"] = os.devnull
+    for name, value in list(os.environ.items()):
+        if name.startswith("AWS_") and not value:
+            del os.environ[name]
+
+
+def _session(target: Target) -> botocore.session.Session:
+    """Return a session that shares its roles' sessions with the AWS CLI."""
+    session = botocore.session.Session(profile=target.profile or None)
+    session.user_agent_name = "ecr-credential-helper"
+    session.user_agent_version = __version__
+    chosen = os.environ.get("AWS_RETRY_MODE") or session.get_scoped_config().get("retry_mode")
+    retries: Any = None if chosen else {"mode": "standard"}
+    session.set_default_client_config(
+        Config(connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT, retries=retries)
+    )
+    session.register_component("data_loader", _Loader(session.get_config_variable("data_path")))
+    # STS and SSO want a region where the settings name none: the registry's is in its partition.
+    region = session.get_config_variable("region") or target.registry.region
+    session.set_config_variable("region", region)
+    cache: Any = _SessionCache()
+    resolver = create_credential_resolver(session, cache=cache, region_name=region)
+    session.register_component("credential_provider", resolver)
+    return session
+
+
+def _credentials(session: botocore.session.Session, question: Question) -> ReadOnlyCredentials:
+    """Return the credentials to ask with, resolved to keys."""
+    target = question.target
+    if target.role and target.web_identity:
+        question.source = "assume-role-with-web-identity"
+        return _from_web_identity(session, target.role, question)
+    found = session.get_credentials()
+    if found is None:
+        raise NoCredentialsError
+    credentials: ReadOnlyCredentials = found.get_frozen_credentials()
+    question.source = found.method
+    return _assumed(session, target.role, question) if target.role else credentials
+
+
+def _assumed(
+    session: botocore.session.Session, role: Role, question: Question
+) -> ReadOnlyCredentials:
+    """Return the credentials of `role`, assumed from those of `session`."""
+    wishes = {"ExternalId": role.external_id, "DurationSeconds": role.duration_seconds}
+    sts: Any = session.create_client("sts", region_name=question.region)
+    keys = sts.assume_role(
+        RoleArn=role.arn,
+        RoleSessionName=role.session_name,
+        **{name: value for name, value in wishes.items() if value},
+    )["Credentials"]
+    return ReadOnlyCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+
+
+def _from_web_identity(
+    session: botocore.session.Session, role: Role, question: Question
+) -> ReadOnlyCredentials:
+    """Return the credentials of `role`, for the target's web identity token and nothing else."""
+    config = Config(signature_version=UNSIGNED)  # so that no other credential is looked for
+    sts: Any = session.create_client("sts", region_name=question.region, config=config)
+    keys = sts.assume_role_with_web_identity(
+        RoleArn=role.arn,
+        RoleSessionName=role.session_name,
+        WebIdentityToken=question.target.web_identity,
+    )["Credentials"]
+    return ReadOnlyCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+
+
+def _client(
+    session: botocore.session.Session, target: Target, credentials: ReadOnlyCredentials
+) -> Any:
+    """Return a client for the endpoint that the registry asks for.
+
+    Where the host name asks for neither FIPS nor dual stack, the user's own settings decide.
+    """
+    registry = target.registry
+    return session.create_client(
+        registry.service,
+        region_name=registry.region,
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        aws_session_token=credentials.token,
+        config=Config(
+            use_fips_endpoint=registry.fips or None,
+            use_dualstack_endpoint=registry.dual_stack or None,
+        ),
+    )
+
+
+class _Loader(Loader):
+    """botocore's own loader, which need not look through 400 services to find ours.
+
+    `data_path` is botocore's setting of that name (AWS_DATA_PATH).
+    """
+
+    def __init__(self, data_path: str | None) -> None:
+        paths = data_path.split(os.pathsep) if data_path else []
+        super().__init__([os.path.expanduser(os.path.expandvars(path)) for path in paths])
+
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - its signature
+        """Return the services that we and the credential providers call."""
+        return ["ecr", "ecr-public", "signin", "sso", "sso-oidc", "sts"]
+
+
+class _SessionCache(JSONFileCache):
+    """The AWS CLI's own cache of role sessions: who passed MFA there is not asked again here."""
+
+    def __init__(self) -> None:
+        self._directory = os.path.expanduser(os.path.join("~", ".aws", "cli", "cache"))
+        super().__init__(self._directory)
+
+    def __contains__(self, key: str) -> bool:
+        try:  # one that was damaged costs a call
+            return set(self[key]["Credentials"]) >= _SESSION_KEYS
+        except (KeyError, TypeError):
+            return False
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        with contextlib.suppress(OSError):  # a session that is not kept costs a call
+            make_directory(self._directory)
+            super().__setitem__(key, value)
+
+
+def _checked(answer: Any, question: Question) -> tuple[str, float]:
+    """Return secret and life in seconds from AWS's `answer`, after distrusting all of it."""
+    data = answer.get("authorizationData")
+    try:
+        if isinstance(data, list):
+            data = data[0]
+        decoded = base64.b64decode(data["authorizationToken"], validate=True).decode()
+        life = (data["expiresAt"] - _server_time(answer)).total_seconds()
+    except (LookupError, TypeError, ValueError, OverflowError, binascii.Error):
+        if _is_page(answer):
+            raise not_aws(None, question) from None
+        raise _unusable(question, "no authorization token with an expiry") from None
+    username, _, secret = decoded.partition(":")
+    if username != USERNAME:
+        raise _unusable(question, f"a token for another user than {USERNAME}")
+    if not secret or secret.strip(_TOKEN_ALPHABET) or len(secret) > TOKEN_LIMIT:
+        raise _unusable(question, "a token that is none")
+    if life <= 0:
+        raise _unusable(question, "a token that has expired")
+    return secret, min(life, _LONGEST_LIFE)
+
+
+def _is_page(answer: Any) -> bool:
+    """Whether `answer` was a web page, which botocore takes for an answer without content."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return str(headers.get("content-type", "")).startswith("text/html")
+
+
+def _server_time(answer: dict[str, Any]) -> datetime:
+    """Return the time at AWS when it answered, from its Date header; ours where there is none."""
+    try:
+        moment = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, ValueError):
+        return datetime.now(UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _unusable(question: Question, what: str) -> HelperError:
+    return HelperError(
+        f"{question.asked} was answered with {what}",
+        "see what answers in place of AWS: a proxy, a captive portal, AWS_ENDPOINT_URL",
+    )

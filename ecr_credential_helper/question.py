@@ -1,0 +1,67 @@
+"""What is asked of AWS and as whom, in the words that an error message needs."""
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .settings import Target
+
+# Sources that belong to no profile, as botocore names them.
+_PLACES = {
+    "env": "the keys in the environment",
+    "iam-role": "the role of this instance",
+    "container-role": "the role of this container",
+}
+
+
+class Question:
+    """A request for an authorization token, from the search for credentials to the answer.
+
+    `source` is the credential source that was found, as botocore names it, empty until then.
+    """
+
+    def __init__(self, target: "Target") -> None:
+        self.target = target
+        self.source = ""
+
+    @property
+    def action(self) -> str:
+        """The IAM action that is needed: "ecr:GetAuthorizationToken", or that of ECR Public."""
+        return f"{self.target.registry.service}:GetAuthorizationToken"
+
+    @property
+    def region(self) -> str:
+        """The region that is asked."""
+        return self.target.registry.region
+
+    @property
+    def profile(self) -> str:
+        """The AWS profile that was chosen, in botocore's order; empty for the default one."""
+        named = (os.environ.get(name) for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE"))
+        return self.target.profile or next(filter(None, named), "")
+
+    @property
+    def who(self) -> str:
+        """As whom it is asked: role, profile and source, never a key."""
+        if self.target.role and self.target.web_identity:
+            return f"role {self.target.role.arn} of the service account"
+        if self.source in _PLACES:
+            who = _PLACES[self.source]
+        elif not self.profile and "AWS_WEB_IDENTITY_TOKEN_FILE" in os.environ:
+            who = f"role {os.environ.get('AWS_ROLE_ARN', '')} (web identity)"
+        else:
+            who = f"profile {self.profile}" if self.profile else "the default profile"
+            who += f" ({self.source})" if self.source else ""
+        return f"role {self.target.role.arn} of {who}" if self.target.role else who
+
+    @property
+    def asked(self) -> str:
+        """The whole question, for the beginning of a message."""
+        if not self.source:
+            return f"the search for AWS credentials of {self.who}"
+        return f"{self.action} in {self.region} as {self.who}"
+
+    @property
+    def sso_login(self) -> str:
+        """The command that starts a new SSO session for this profile."""
+        return "aws sso login" + (f" --profile {self.profile}" if self.profile else "")

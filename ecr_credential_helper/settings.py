@@ -1,0 +1,178 @@
+"""The settings file: which identity for which registry, and names of your own in front of ECR.
+
+    [[registry]]
+    match = "111122223333.dkr.ecr.*.amazonaws.com"
+    profile = "prod"
+    role_arn = "arn:aws:iam::444455556666:role/pull"
+
+The first entry whose `match` fits the host decides. Never read on the way of a warm get: there the
+file's identity is part of the key that a token is kept under.
+"""
+
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from . import paths
+from .errors import HelperError
+from .registry import Registry, host_of, registry_of
+
+_TABLE = "registry"
+_KEYS: dict[str, type] = {
+    "match": str,
+    "registry": str,
+    "profile": str,
+    "role_arn": str,
+    "external_id": str,
+    "role_session_name": str,
+    "duration_seconds": int,
+    "cache": bool,
+}
+_ROLE_KEYS = ("external_id", "role_session_name", "duration_seconds")
+_ROLE_SECONDS = range(900, 43201)
+# The fields of Role, and what the reference of sts:AssumeRole lets them be.
+_ROLE_TEXTS = {
+    "role_session_name": ("session_name", r"[\w+=,.@-]{2,64}"),
+    "external_id": ("external_id", r"[\w+=,.@:/-]{2,1224}"),
+}
+_KINDS = {str: "a text in quotes", int: "a whole number", bool: "true or false"}
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role to assume before asking: the parameters of sts:AssumeRole.
+
+    `duration_seconds` is the life of the role's session, None for AWS's default of an hour.
+    """
+
+    arn: str
+    session_name: str = "ecr-credential-helper"
+    external_id: str = ""
+    duration_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom to ask for a token, and as whom.
+
+    `profile` is an AWS profile, empty for what AWS_PROFILE and the usual chain lead to; `role` is
+    assumed with its credentials, or with the token `web_identity`, which then is all it takes;
+    `cache` says whether the token may be kept.
+    """
+
+    registry: Registry
+    profile: str = ""
+    role: Role | None = None
+    cache: bool = True
+    web_identity: str = field(default="", repr=False)
+
+    @property
+    def identity(self) -> bytes:
+        """What this target adds to the identity that the other settings lead to."""
+        return f"target {self.profile!r} {self.role!r}\n".encode()
+
+
+def target_of(host: str) -> Target | None:
+    """Return whom to ask for the credentials of `host` (as `host_of` gives it); None if not ECR.
+
+    Raises HelperError on every mistake in the settings file, with its place.
+    """
+    for match, target in _entries(host):
+        if fnmatchcase(host, match):
+            return target
+    registry = registry_of(host)
+    return Target(registry) if registry else None
+
+
+def _entries(host: str) -> list[tuple[str, Target | None]]:
+    """Return the pattern of each entry with the target that it means for `host`."""
+    try:
+        path = paths.settings_file()
+    except RuntimeError:
+        return []
+    document = _read(path)
+    for key in document:
+        if key != _TABLE:
+            raise _mistake(path, f"unknown key {key!r}", f"the only table is [[{_TABLE}]]")
+    tables = document.get(_TABLE, [])
+    if not isinstance(tables, list):
+        raise _mistake(path, f"[{_TABLE}] is not an array", f"write it [[{_TABLE}]]")
+    return [
+        _entry(table, f"{path}: [[{_TABLE}]] number {number}", host)
+        for number, table in enumerate(tables, 1)
+    ]
+
+
+def _read(path: str) -> dict[str, Any]:
+    """Return the document in `path`, empty if there is none. Raises HelperError."""
+    try:
+        with open(path, "rb") as file:
+            import tomllib
+
+            return tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise _mistake(path, error.strerror or str(error), "make the file readable") from error
+    except (ValueError, RecursionError) as error:
+        raise _mistake(path, f"not TOML: {error}", "correct the settings file") from error
+
+
+def _entry(table: object, place: str, host: str) -> tuple[str, Target | None]:
+    """Return the pattern of one entry, and its target for `host`. Raises HelperError."""
+    entry = _checked(table, place)
+    match = entry["match"].lower()
+    if not match or ":" in match or "/" in match:
+        raise _mistake(place, 'key "match" is no pattern of a host', "no scheme, port or path")
+    if "registry" in entry:
+        inner = host_of(entry["registry"])
+        registry = registry_of(inner) if inner else None
+        if registry is None:
+            raise _mistake(place, 'key "registry" names no ECR host', "name the host behind yours")
+        registry = registry.called(host)
+    else:
+        registry = registry_of(host)
+    role = _role(entry, place)
+    if registry is None:
+        return match, None
+    return match, Target(registry, entry.get("profile", ""), role, entry.get("cache", True))
+
+
+def _checked(table: object, place: str) -> dict[str, Any]:
+    """Return `table` if it holds what an entry may hold. Raises HelperError."""
+    if not isinstance(table, dict):
+        raise _mistake(place, "not a table", f"write it [[{_TABLE}]]")
+    for key, value in table.items():
+        if key not in _KEYS:
+            raise _mistake(place, f"unknown key {key!r}", f"the keys are {', '.join(_KEYS)}")
+        if type(value) is not _KEYS[key]:
+            raise _mistake(place, f'key "{key}" is not {_KINDS[_KEYS[key]]}', "correct its value")
+    if "match" not in table:
+        raise _mistake(place, 'key "match" is missing', "say which hosts the entry is for")
+    return table
+
+
+def _role(entry: dict[str, Any], place: str) -> Role | None:
+    """Return the role that an entry names. Raises HelperError."""
+    if "role_arn" not in entry:
+        for key in _ROLE_KEYS:
+            if key in entry:
+                raise _mistake(place, f'key "{key}" without "role_arn"', "name the role, too")
+        return None
+    arn, seconds = entry["role_arn"], entry.get("duration_seconds")
+    if not (arn.startswith("arn:") and ":role/" in arn and arn.isprintable()):
+        raise _mistake(place, 'key "role_arn" is no ARN of a role', "see `aws iam list-roles`")
+    if seconds is not None and seconds not in _ROLE_SECONDS:
+        raise _mistake(place, 'key "duration_seconds" is out of range', "from 900 to 43200")
+    texts = {}
+    for key, (name, form) in _ROLE_TEXTS.items():
+        if key in entry:
+            if not re.fullmatch(form, entry[key], re.ASCII):
+                raise _mistake(place, f'key "{key}" is none that AWS takes', "correct its value")
+            texts[name] = entry[key]
+    return Role(arn, duration_seconds=seconds, **texts)
+
+
+def _mistake(place: str, what: str, hint: str) -> HelperError:
+    return HelperError(f"{place}: {what}", f"in the settings file: {hint}")
