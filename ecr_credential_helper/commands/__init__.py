@@ -1,0 +1,61 @@
+"""The commands for people: one file each, told apart by argparse."""
+
+import argparse
+import contextlib
+import io
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ecr_credential_helper.errors import HelperError
+
+from . import clear, configure, doctor, get_login_password, kubelet, status, warm
+from .screen import Screen
+
+if TYPE_CHECKING:
+    from ecr_credential_helper.verbs import Context
+
+_COMMANDS = (configure, status, doctor, warm, clear, get_login_password, kubelet)
+
+
+def run(
+    name: str,
+    arguments: list[str],
+    context: "Context",
+    *,
+    stdin: Callable[[], bytes],
+    terminal: bool,
+) -> tuple[str, int]:
+    """Run the command in `arguments`; return what to print and the exit status.
+
+    `name` is what this program was called by, `stdin` reads standard input to its end, `terminal`
+    says whether a terminal shows what is printed. Raises HelperError if the command fails.
+    """
+    help_text = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(help_text):
+            chosen = parser(name).parse_args(arguments, argparse.Namespace(stdin=stdin))
+    except SystemExit as end:
+        return help_text.getvalue(), int(end.code or 0)
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    screen = Screen(name, colour=terminal and not plain)
+    try:
+        text, exit_status = chosen.run(chosen, context, screen)
+    except HelperError as error:
+        context.note(f"{arguments[0]}: {error.message}")
+        raise
+    return text, exit_status
+
+
+def parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of all commands: help, completions and the man page are made from it."""
+    whole = argparse.ArgumentParser(
+        prog=name,
+        description="A Docker credential helper for Amazon ECR, and what sets it up and looks "
+        "after it. Docker itself runs it with get, store, erase or list, which read their input "
+        "from stdin.",
+    )
+    commands = whole.add_subparsers(required=True, metavar="command", dest="command")
+    for command in _COMMANDS:
+        command.add_to(commands)
+    return whole

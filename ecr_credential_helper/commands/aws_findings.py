@@ -1,0 +1,252 @@
+"""What commonly keeps this helper from AWS, each with the mend. boto3 is at work here, not `get`.
+
+boto3 and botocore are imported only where they are used, so that help and completions do without.
+"""
+
+import base64
+import os
+import ssl
+import urllib.error
+import urllib.request
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from ecr_credential_helper.errors import Denied, HelperError
+from ecr_credential_helper.protocol import USERNAME
+from ecr_credential_helper.registry import PUBLIC_REGION, Registry
+from ecr_credential_helper.settings import Target
+
+from .findings import FAIL, PASS, WARN, Case, Finding, chosen_target
+from .screen import in_words
+
+if TYPE_CHECKING:
+    from ecr_credential_helper.question import Question
+
+_PATIENCE = 5.0
+_SKEW = 60.0
+_TOO_MUCH_SKEW = 240.0  # AWS refuses a signature that is five minutes off
+_SEE_STS = "see it fail by itself: aws sts get-caller-identity"
+_METADATA = "http://169.254.169.254"
+_CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io")
+
+
+def credentials(case: Case) -> Finding:
+    """Look for AWS credentials, as `get` does."""
+    import boto3  # type: ignore[import-untyped]
+
+    from ecr_credential_helper.ecr import default_region
+    from ecr_credential_helper.failures import explain
+    from ecr_credential_helper.question import Question
+
+    try:
+        case.target = chosen_target(case) or Target(Registry("", region=""))
+        profile = case.target.profile
+        region = default_region(profile) or case.target.registry.region or PUBLIC_REGION
+    except HelperError as error:
+        return Finding("credentials", FAIL, error.message, error.hint)
+    question = Question(case.target)
+    try:
+        session = boto3.Session(profile_name=profile or None, region_name=region)
+        found = session.get_credentials()
+        if found is None:
+            return _nothing_found(case)
+        found.get_frozen_credentials()
+    except Exception as error:  # noqa: BLE001 - each is put into words
+        explained = explain(error, question)
+        return Finding("credentials", FAIL, explained.message, explained.hint or _SEE_STS)
+    question.source = found.method or ""
+    case.aws.update(session=session, question=question)
+    return Finding("credentials", PASS, question.who)
+
+
+def _nothing_found(case: Case) -> Finding:
+    public = case.target is not None and case.target.registry.public
+    return Finding(
+        "credentials",
+        WARN if public else FAIL,
+        "no AWS credentials found" + ("; public images are pulled anonymously" if public else ""),
+        "log in (`aws sso login`, `aws configure`), set AWS_PROFILE, or attach a role",
+    )
+
+
+def metadata(case: Case) -> Finding | None:
+    """Look, in a container without credentials, whether the instance's metadata can be reached."""
+    in_container = os.environ.get("container") or any(map(os.path.exists, _CONTAINER_MARKS))  # noqa: SIM112 - its name
+    if case.aws or not in_container or os.environ.get("AWS_EC2_METADATA_DISABLED") == "true":
+        return None
+    address = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA
+    request = urllib.request.Request(  # noqa: S310 - http by its nature
+        f"{address.rstrip('/')}/latest/api/token",
+        method="PUT",
+        headers={"X-aws-ec2-metadata-token-ttl-seconds": "21600"},
+    )
+    try:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        direct.open(request, timeout=1).close()
+    except (OSError, ValueError):
+        return Finding(
+            "metadata",
+            WARN,
+            "this is a container, and the instance's metadata service does not answer it: with a "
+            "hop limit of 1 it answers the instance only",
+            "on EC2: aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2 "
+            "--instance-id ID; on EKS, give the pod a role of its own",
+        )
+    return Finding("metadata", PASS, "this container reaches the instance's metadata service")
+
+
+def identity(case: Case) -> Finding | None:
+    """Look who AWS says we are, and whether the role of the settings file can be assumed."""
+    if not case.aws:
+        return None
+    from botocore.config import Config
+
+    from ecr_credential_helper.failures import explain
+
+    question: Question = case.aws["question"]
+    patient = Config(
+        connect_timeout=_PATIENCE, read_timeout=_PATIENCE, retries={"total_max_attempts": 2}
+    )
+    try:
+        sts = case.aws["session"].client("sts", config=patient)
+        role = question.target.role
+        if role:
+            sts = _assumed(sts, role, patient)
+        arn = sts.get_caller_identity()["Arn"]
+    except Exception as error:  # noqa: BLE001 - each is put into words
+        explained = explain(error, question)
+        # Where only ECR can be reached, as with a VPC endpoint for it, a pull still works.
+        status = FAIL if isinstance(explained, Denied) else WARN
+        return Finding("identity", status, explained.message, explained.hint or _SEE_STS)
+    return Finding("identity", PASS, arn)
+
+
+def _assumed(sts: Any, role: Any, patient: Any) -> Any:
+    """Return a client of STS that is `role`. Raises botocore's errors."""
+    import boto3
+
+    wishes = {"ExternalId": role.external_id, "DurationSeconds": role.duration_seconds}
+    keys = sts.assume_role(
+        RoleArn=role.arn,
+        RoleSessionName=role.session_name,
+        **{name: value for name, value in wishes.items() if value},
+    )["Credentials"]
+    return boto3.client(
+        "sts",
+        region_name=sts.meta.region_name,
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+        config=patient,
+    )
+
+
+def endpoint(case: Case) -> Finding | None:
+    """Look whether the endpoint of ECR answers at all, be it with an error."""
+    if not case.aws or case.target is None or not case.target.registry.region:
+        return None
+    try:
+        url = _endpoint_url(case.target.registry, case.aws["session"])
+    except Exception as error:  # noqa: BLE001 - a region that has no endpoint, a bad URL
+        return Finding("endpoint", FAIL, f"there is none: {error}", "check the region of the host")
+    try:
+        status, date = _fetch(url)
+    except (OSError, ValueError) as error:
+        return Finding("endpoint", FAIL, f"{url}: {_reason(error)}", _way_out(error))
+    case.aws["date"] = date
+    return Finding("endpoint", PASS, f"{url} answers ({status})")
+
+
+def clock(case: Case) -> Finding | None:
+    """Look whether our clock agrees with that of AWS, or of what stands in for it."""
+    date = case.aws.get("date")
+    if not date:
+        return None
+    skew = case.clock() - parsedate_to_datetime(date).timestamp()
+    if abs(skew) < _SKEW:
+        return Finding("clock", PASS, "agrees with AWS's to the minute")
+    found = f"it is {in_words(abs(skew))} {'fast' if skew > 0 else 'slow'}"
+    status = FAIL if abs(skew) > _TOO_MUCH_SKEW else WARN
+    return Finding("clock", status, f"{found}; AWS refuses more than 5 min", "set it, best by NTP")
+
+
+def token(case: Case) -> Finding | None:
+    """Look whether ECR gives us a token: a real call, past the cache."""
+    question: Question | None = case.aws.get("question")
+    if question is None or not question.target.registry.region:
+        return None
+    from ecr_credential_helper.ecr import authorization_token
+
+    try:
+        given = authorization_token(question)
+    except HelperError as error:
+        return Finding("token", FAIL, error.message, error.hint or "see AWS_ECR_LOG_FILE")
+    case.aws["token"] = given.secret
+    return Finding("token", PASS, f"{question.action} in {question.region} gave one")
+
+
+def registry(case: Case) -> Finding | None:
+    """Look whether the registry itself takes the token."""
+    token_, target = case.aws.get("token"), case.target
+    if not token_ or target is None or not case.server_url:
+        return None
+    url = f"https://{target.registry.host}/v2/"
+    basic = base64.b64encode(f"{USERNAME}:{token_}".encode()).decode()
+    try:
+        status, _ = _fetch(url, {"Authorization": f"Basic {basic}"})
+    except (OSError, ValueError) as error:
+        # Docker's engine may have a proxy of its own, or be on another machine.
+        return Finding("registry", WARN, f"{url}: {_reason(error)}", _way_out(error))
+    # ECR Public wants a token of its own for each repository, which Docker gets from it.
+    if status == HTTPStatus.OK or (target.registry.public and status == HTTPStatus.UNAUTHORIZED):
+        return Finding("registry", PASS, f"{url} answers ({status})")
+    return Finding(
+        "registry",
+        FAIL,
+        f"{url} answers {status} to the token",
+        "see what answers there in place of ECR: a proxy, a VPC endpoint with a policy",
+    )
+
+
+def _endpoint_url(of: Registry, session: Any) -> str:
+    """Return where `get` asks for the registry's token. Raises botocore's errors."""
+    from botocore.config import Config
+
+    config = Config(use_fips_endpoint=of.fips or None, use_dualstack_endpoint=of.dual_stack or None)
+    client = session.client(of.service, region_name=of.region, config=config)
+    return str(client.meta.endpoint_url)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follow nothing: a token is for the host that it was sent to."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Have a redirect come back as the answer it is."""
+
+
+def _fetch(url: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
+    """Return the status and the Date header that `url` is answered with. Raises OSError."""
+    bundle = os.environ.get("AWS_CA_BUNDLE") or None
+    tls = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=bundle))
+    opener = urllib.request.build_opener(tls, _NoRedirect)
+    request = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - AWS's, or the user's own
+    try:
+        with opener.open(request, timeout=_PATIENCE) as answer:
+            return answer.status, answer.headers.get("Date", "")
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers.get("Date", "")
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", error)
+    return getattr(reason, "strerror", "") or str(reason)
+
+
+def _way_out(error: Exception) -> str:
+    """Return what to do about an address that does not answer."""
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, ssl.SSLError):
+        return "where a proxy re-signs TLS, name its CA in AWS_CA_BUNDLE"
+    return "check the region in the host, DNS, HTTPS_PROXY and NO_PROXY, firewall, VPC endpoint"

@@ -1,0 +1,283 @@
+"""Docker's config.json, found, read and saved by Docker's own rules (cli/config in docker/cli).
+
+What this program does not know of the file stays as it is, to the letter.
+"""
+
+import errno
+import json
+import os
+import re
+import stat
+from typing import Any
+
+from ecr_credential_helper.errors import HelperError
+
+from .hosts import address_of
+from .json_text import indent, members, parsed, with_member, without_member
+
+HELPERS, STORE, AUTHS = "credHelpers", "credsStore", "auths"
+
+# A rename that is refused because of what the file or its directory is: a bind mount, a directory
+# that is not ours. The file itself may still be written to.
+_NO_RENAME = (errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
+_HARMLESS = ("email",)
+_STRINGS = re.compile(r'("(?:[^"\\]|\\.)*"\s*:)|"(?:[^"\\]|\\.)*"')
+
+
+class DockerConfig:
+    """One config.json: its text, and what Docker takes from it.
+
+    `path` is where Docker looks for it, `old` what the disk holds (None if there is no file),
+    `text` what it is to hold.
+
+    Raises HelperError if it cannot be read, or if Docker could not use it.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.path = os.path.join(directory, "config.json")
+        self.old = _read(self.path)
+        # What is not UTF-8 is not for us to judge: it comes back as the bytes it was.
+        self.text = (self.old or b"").decode("utf-8", "surrogateescape")
+        self.empty = not self.text.strip(" \t\r\n")
+        if self.empty:
+            self.text = "{}\n"
+        self._first = self.text
+        try:
+            self._document = parsed(self.text)
+        except ValueError as error:
+            raise self._broken(f"not JSON: {error}") from error
+        self._check()
+
+    @property
+    def helpers(self) -> dict[str, str]:
+        """Which helper Docker asks for which host; "" is none, its file."""
+        return {host: name or "" for host, name in self._table(HELPERS).items()}
+
+    @property
+    def store(self) -> str:
+        """The helper that Docker asks for every other host, empty if there is none."""
+        _, value = self._top(STORE)
+        return value or ""
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the whole document."""
+        return list(self._document)
+
+    def passwords(self, addresses: set[str]) -> list[str]:
+        """Return the keys of `auths` that hold a secret for one of `addresses` (`address_of`).
+
+        An entry without a secret stays: some clients only go on where there is one.
+        """
+        return [
+            key
+            for key, entry in self._table(AUTHS).items()
+            if address_of(key) in addresses and _holds_secret(entry)
+        ]
+
+    def set_helper(self, host: str, name: str) -> None:
+        """Have Docker ask the helper `name` for `host`."""
+        if not self._table(HELPERS):
+            key, _ = self._top(HELPERS)
+            self._edit(with_member(self.text, 0, key, "{}"))
+        end = indent(self.text)
+        lead = end + end.rpartition("\n")[2] if "\n" in end else ""
+        place = self._place(HELPERS)
+        self._edit(with_member(self.text, place, host, json.dumps(name), (lead, lead and end)))
+
+    def remove_helper(self, host: str) -> None:
+        """Have Docker ask no helper for `host`; the last one takes the whole table along."""
+        self._edit(without_member(self.text, self._place(HELPERS), host))
+        if not self._table(HELPERS):
+            key, _ = self._top(HELPERS)
+            self._edit(without_member(self.text, 0, key))
+
+    def remove_password(self, key: str) -> None:
+        """Take the entry `key` out of `auths`."""
+        self._edit(without_member(self.text, self._place(AUTHS), key))
+
+    def save(self) -> None:
+        """Bring `text` to the disk, if there was an edit. Raises HelperError."""
+        if self.text == self._first:
+            return
+        data = self.text.encode("utf-8", "surrogateescape")
+        try:
+            _save(os.path.realpath(self.path), self.old, data)
+        except OSError as error:
+            raise HelperError(
+                f"cannot save {self.path}: {error.strerror or error}",
+                "nothing was changed; see who may write there: `ls -ld` of the file and directory",
+            ) from error
+
+    def _edit(self, text: str) -> None:
+        self.text = text
+        self._document = parsed(text)
+
+    def _top(self, name: str) -> tuple[str, Any]:
+        """Return the key that Docker takes for `name`, in any case as Go does, and its value."""
+        for key, value in self._document.items():
+            if key.casefold() == name.casefold():
+                return key, value
+        return name, None
+
+    def _table(self, name: str) -> dict[str, Any]:
+        return self._top(name)[1] or {}
+
+    def _place(self, name: str) -> int:
+        """Return where in the text the value of `name` begins."""
+        key, _ = self._top(name)
+        return next((m.value_start for m in members(self.text) if m.key == key), 0)
+
+    def _check(self) -> None:
+        """Raise HelperError where Docker would stop, or where it depends on the reader."""
+        if not isinstance(self._document, dict):
+            raise self._broken("not a JSON object")
+        for name in (HELPERS, STORE, AUTHS):
+            keys = [key for key in self._document if key.casefold() == name.casefold()]
+            if len(keys) > 1:
+                raise self._broken(f"{' and '.join(keys)} are the same key to Docker")
+        for name, kind in ((HELPERS, str), (AUTHS, dict)):
+            table = self._top(name)[1]
+            if not isinstance(table, dict | None):
+                raise self._broken(f"{name} is not an object")
+            for key, value in (table or {}).items():
+                if not isinstance(value, kind | None):
+                    what = "a text" if kind is str else "an object"
+                    raise self._broken(f"the value of {key} in {name} is not {what}")
+        if not isinstance(self._top(STORE)[1], str | None):
+            raise self._broken(f"{STORE} is not a text")
+
+    def _broken(self, what: str) -> HelperError:
+        return HelperError(f"{self.path}: {what}", "correct the file by hand; nothing was changed")
+
+
+def directory(chosen: str | None) -> str:
+    """Return where Docker looks for its config.json: `chosen`, DOCKER_CONFIG or ~/.docker."""
+    return chosen or os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+
+
+def masked(text: str) -> str:
+    """Return config.json with *** for every text that may be a secret.
+
+    That is each one inside of a table, other than the names of helpers: passwords in `auths`,
+    headers and proxies, and what later versions of Docker may keep there.
+    """
+    if not text.strip(" \t\r\n"):
+        return text
+    for member in reversed(members(text)):
+        value = text[member.value_start : member.end]
+        if value[0] in "{[" and member.key.casefold() != HELPERS.casefold():
+            hidden = _STRINGS.sub(lambda match: match[1] or '"***"', value)
+            text = text[: member.value_start] + hidden + text[member.end :]
+    return text
+
+
+def _holds_secret(entry: dict[str, Any] | None) -> bool:
+    return any(value for key, value in (entry or {}).items() if key.lower() not in _HARMLESS)
+
+
+def _read(path: str) -> bytes | None:
+    """Return what is in the file, None if there is none. Raises HelperError."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HelperError(
+            f"cannot read {path}: {error.strerror or error}",
+            "see who may read it, and whose it is: sudo and containers often leave root's behind",
+        ) from error
+
+
+def _save(path: str, old: bytes | None, data: bytes) -> None:
+    """Replace the file `path`, which held `old`, by one that holds `data`. Raises OSError.
+
+    It is the old or the new one at every moment, where its directory lets a file be renamed.
+    """
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    temporary = f"{path}.{os.urandom(8).hex()}.tmp"
+    try:
+        _write_beside(temporary, path, data)
+        _check_unchanged(path, old)
+        os.replace(temporary, path)
+    except OSError as error:
+        _unlink(temporary)
+        if old is None or error.errno not in _NO_RENAME:
+            raise
+        _write_over(path, data)
+        return
+    _sync(os.path.dirname(path))
+
+
+def _check_unchanged(path: str, old: bytes | None) -> None:
+    """Raise OSError if the file no longer holds `old`: a `docker login` must not get lost."""
+    try:
+        with open(path, "rb") as file:
+            now: bytes | None = file.read()
+    except FileNotFoundError:
+        now = None
+    if now != old:
+        raise OSError("another program changed it meanwhile, run this again")
+
+
+def _write_beside(temporary: str, path: str, data: bytes) -> None:
+    """Make the file `temporary` with the content `data`, and owner and mode of `path`."""
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        if os.path.exists(path):
+            _copy_status(os.stat(path), file)
+        _write_all(file, data)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _copy_status(status: os.stat_result, file: int) -> None:
+    if os.name != "posix":
+        return
+    own = os.fstat(file)
+    if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
+        os.fchown(file, status.st_uid, status.st_gid)
+    os.fchmod(file, stat.S_IMODE(status.st_mode))
+
+
+def _write_over(path: str, data: bytes) -> None:
+    """Write `data` over what the file `path` holds, and cut off what is longer.
+
+    What is left of the old content is first turned into white space, by the same write: a program
+    that is killed between the two leaves JSON, and no secret that was to go.
+    """
+    file = os.open(path, os.O_WRONLY)
+    try:
+        _write_all(file, data.ljust(os.fstat(file).st_size))
+        os.ftruncate(file, len(data))
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def _sync(directory_path: str) -> None:
+    """Bring a rename to the disk, where directories can be opened for that."""
+    try:
+        file = os.open(directory_path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(file)
+    except OSError:
+        pass
+    finally:
+        os.close(file)

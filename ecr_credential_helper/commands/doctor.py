@@ -1,0 +1,111 @@
+"""doctor: what commonly keeps this from working, each with the mend.
+
+With a host it walks the way that a pull from it would go, and stops at the first thing that breaks.
+With --json it is one object, whose members stay as they are:
+
+    {"host": <the host that was asked about, or null>,
+     "ok": <whether nothing failed>,
+     "checks": [{"check": <its name>, "status": "pass" | "warn" | "fail",
+                 "found": <the facts>, "mend": <what to do; empty where it passed>}]}
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from . import aws_findings, findings
+from .docker_config import directory
+from .findings import FAIL, PASS, WARN, Case, Finding
+from .screen import GREEN, RED, YELLOW, Screen, as_json, lines, mend
+
+if TYPE_CHECKING:
+    from ecr_credential_helper.verbs import Context
+
+_COLOURS = {PASS: GREEN, WARN: YELLOW, FAIL: RED}
+
+# In the order in which a pull meets them. None as an answer: there is nothing to look at.
+_CHECKS: tuple[Callable[[Case], Finding | None], ...] = (
+    findings.settings_file,
+    findings.host,
+    findings.config_file,
+    findings.sudo,
+    findings.helpers,
+    findings.store,
+    findings.passwords,
+    findings.auth_variable,
+    findings.program,
+    findings.docker_package,
+    findings.cache_directory,
+    aws_findings.credentials,
+    aws_findings.metadata,
+    aws_findings.identity,
+    aws_findings.endpoint,
+    aws_findings.clock,
+    aws_findings.token,
+    aws_findings.registry,
+)
+
+
+def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "doctor",
+        help="find what keeps this from working, with the mend",
+        description="Look at everything that commonly keeps this from working. With HOST, walk the "
+        "way of a pull from it and stop at the first thing that breaks. The exit status is 1 if "
+        "something failed.",
+    )
+    parser.add_argument("host", nargs="?", metavar="HOST", help="the host of a registry")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument(
+        "--docker-config",
+        metavar="DIR",
+        help="the directory of config.json (else DOCKER_CONFIG, else ~/.docker)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, context: "Context", screen: Screen) -> tuple[str, int]:
+    """Look at everything; return what was found, and 1 if something failed."""
+    case = Case(
+        name=screen.name,
+        helper=screen.helper,
+        directory=directory(arguments.docker_config),
+        server_url=arguments.host or "",
+        clock=context.clock,
+    )
+    found = list(_look(case))
+    failed = any(finding.status == FAIL for finding in found)
+    if arguments.json:
+        rows = [dataclasses.asdict(finding) for finding in found]
+        return as_json({"host": arguments.host, "ok": not failed, "checks": rows}), int(failed)
+    text = "".join(_lines(finding, screen) for finding in found)
+    return f"{text}\n{_verdict(found, case)}\n", int(failed)
+
+
+def _look(case: Case) -> Iterator[Finding]:
+    """Make each check in turn; on the way of a pull, none after the first that fails."""
+    for check in _CHECKS:
+        finding = check(case)
+        if finding:
+            yield finding
+            if case.server_url and finding.status == FAIL:
+                return
+
+
+def _lines(finding: Finding, screen: Screen) -> str:
+    """Return what there is to say of one check."""
+    status = screen.paint(finding.status, _COLOURS[finding.status])
+    said = lines(f"{finding.check}: {finding.found}", " " * 6, " " * 6)[6:]
+    return f"{status}  {said}\n" + (f"{mend(finding.mend, ' ' * 6)}\n" if finding.mend else "")
+
+
+def _verdict(found: list[Finding], case: Case) -> str:
+    """Return the sum of it in one line."""
+    failures, warnings = (sum(f.status == status for f in found) for status in (FAIL, WARN))
+    if case.server_url and failures:
+        return "this is where a pull breaks: what comes after it was not looked at"
+    if not failures and not warnings:
+        return "nothing is wrong"
+    return f"failed: {failures}, warnings: {warnings}"

@@ -1,0 +1,58 @@
+"""get-login-password: the token on stdout, as `aws ecr get-login-password` prints it."""
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.registry import PUBLIC_REGION, Registry, host_of
+from ecr_credential_helper.renewal import renew
+from ecr_credential_helper.settings import Target
+
+if TYPE_CHECKING:
+    from ecr_credential_helper.verbs import Context
+
+    from .screen import Screen
+
+
+def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "get-login-password",
+        help="print a token, for `docker login --username AWS --password-stdin`",
+        description="Print an authorization token for the registries of a region, from the cache "
+        "where it may: for `docker login --username AWS --password-stdin HOST`.",
+    )
+    parser.add_argument("--region", help="the region of the registries (else the AWS settings')")
+    parser.add_argument("--profile", default="", help="the AWS profile to ask with")
+    parser.add_argument("--public", action="store_true", help="a token for ECR Public")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, context: "Context", _: "Screen") -> tuple[str, int]:
+    """Return the token that `arguments` ask for, and a newline. Raises HelperError."""
+    if arguments.public:
+        registry = Registry("", service="ecr-public", region=PUBLIC_REGION)
+    else:
+        region = arguments.region or os.environ.get("AWS_REGION")
+        registry = Registry("", region=_checked(region or _default_region(arguments.profile)))
+    return renew(Target(registry, arguments.profile), context).token + "\n", 0
+
+
+def _checked(region: str) -> str:
+    """Return `region` if it can be one. Raises HelperError."""
+    if host_of(region) != region or "." in region:
+        raise HelperError(f"{region!r} is no AWS region", "name one such as eu-west-1")
+    return region
+
+
+def _default_region(profile: str) -> str:
+    """Return the region that the AWS settings name. Raises HelperError if they name none."""
+    from ecr_credential_helper.ecr import default_region
+
+    region = default_region(profile)
+    if not region:
+        raise HelperError(
+            "no region: the AWS settings name none", "give --region, or set AWS_REGION"
+        )
+    return region

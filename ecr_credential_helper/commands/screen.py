@@ -1,0 +1,72 @@
+"""What a person sees: colour, progress, lines of 80 columns, time in words."""
+
+import json
+import os
+import sys
+import textwrap
+from typing import Any
+
+WIDTH = 80
+GREEN, YELLOW, RED, BOLD = "32", "33", "31", "1"
+
+_MINUTE, _HOUR = 60, 3600
+
+
+class Screen:
+    """Where the answer of a command is going to be seen.
+
+    `name` is what this program was called by; `colour` says whether the answer may have colours.
+    """
+
+    def __init__(self, name: str, *, colour: bool = False) -> None:
+        self.name = name
+        self._colour = colour
+        self._live = os.isatty(2) and os.environ.get("TERM") != "dumb"
+
+    @property
+    def helper(self) -> str:
+        """What config.json calls this program: its name without `docker-credential-`."""
+        prefix = "docker-credential-"
+        return self.name.removeprefix(prefix) if self.name.startswith(prefix) else "ecr"
+
+    def paint(self, text: str, colour: str) -> str:
+        """Return `text` in `colour` where there are colours."""
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._colour else text
+
+    def progress(self, line: str) -> None:
+        """Show `line` in place of the last one, if a terminal is watching; "" takes it away."""
+        if self._live:
+            sys.stderr.write(f"\r\x1b[2K{line[: WIDTH - 1]}")
+            sys.stderr.flush()
+
+
+def lines(text: str, first: str = "", rest: str = "") -> str:
+    """Return `text` wrapped to the screen, behind `first`, and `rest` on the lines after that."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def mend(text: str, indent: str) -> str:
+    """Return what mends something, behind `indent`; a command, to be copied, stays on one line."""
+    text = f"mend: {text}"
+    command = text.startswith(("mend: sudo ", "mend: docker-credential-"))
+    return indent + text if command else lines(text, indent, indent)
+
+
+def in_words(seconds: float) -> str:
+    """Return a length of time as a person says it: `11 h 59 min`."""
+    if seconds < _MINUTE:
+        return f"{max(0, int(seconds))} s"
+    hours, minutes = int(seconds // _HOUR), int(seconds % _HOUR // _MINUTE)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
+
+
+def as_json(document: Any) -> str:
+    """Return `document` as JSON to read and to parse."""
+    return json.dumps(document, indent=2) + "\n"

@@ -1,0 +1,140 @@
+"""status: what is in the cache, for whom, and how long it lives. Never a token.
+
+With --json it is one object, whose members stay as they are:
+
+    {"cache": <directory, or null where none is used>,
+     "entries": [{"subject": <the host; or the region's scope, such as "ecr_eu-west-1">,
+                  "kind": "registry" | "region" | "no credentials",
+                  "who": <profile, role, account of the settings, in words>,
+                  "source": <the credential source, as botocore names it>,
+                  "state": "fresh" | "aging" | "late" | "expired",
+                  "issued": <epoch seconds>, "expires": <epoch seconds>,
+                  "seconds_left": <number>, "current": <whether `get` would use it now>}]}
+"""
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Any
+
+from ecr_credential_helper import paths
+from ecr_credential_helper.cache import AGING, DEAD, FRESH, LATE, Cache, Entry, Key, NoCache
+from ecr_credential_helper.errors import HelperError
+
+from .screen import BOLD, GREEN, RED, YELLOW, Screen, as_json, in_words
+
+if TYPE_CHECKING:
+    from ecr_credential_helper.verbs import Context
+
+_STATES = {FRESH: "fresh", AGING: "aging", LATE: "late", DEAD: "expired"}
+_COLOURS = {"fresh": GREEN, "aging": GREEN, "late": YELLOW, "expired": RED}
+_TARGET = b"target "
+_PROFILE, _ROLE = re.compile(r"'(.+?)' "), re.compile(r" Role\(arn='([^']*)'")
+_CHOICES = {
+    "AWS_ACCESS_KEY_ID": "access key",
+    "AWS_DEFAULT_PROFILE": "profile",
+    "AWS_PROFILE": "profile",
+    "AWS_ROLE_ARN": "role",
+}
+_NOTHING = "no_credentials"
+
+
+def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "status",
+        help="show which tokens are at hand, and for how long",
+        description="Show what is in the cache, for whom, and how long it lives: never a token.",
+    )
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, context: "Context", screen: Screen) -> tuple[str, int]:
+    """Return what is in the cache. Raises HelperError if it cannot be looked at."""
+    path = None if isinstance(context.cache, NoCache) else context.cache.path
+    rows = [_row(*found, context) for found in _entries(context.cache)] if path else []
+    if arguments.json:
+        return as_json({"cache": path, "entries": rows}), 0
+    if not path:
+        return "no cache is used: AWS_ECR_DISABLE_CACHE is set, or there is no home directory\n", 0
+    text = "".join(_lines(row, screen) for row in rows) or "  empty\n"
+    if any(row["current"] for row in rows):
+        text += "\n* is what `get` answers with under the present AWS settings\n"
+    return f"{screen.paint(path, BOLD)}\n{text}", 0
+
+
+def cache_at_its_place() -> Cache:
+    """Return the cache, be it in use or not. Raises HelperError if it has no place."""
+    try:
+        return Cache(paths.cache_directory())
+    except RuntimeError as error:
+        raise HelperError(str(error)) from error
+
+
+def _entries(cache: Cache) -> list[tuple[Key, bytes, Entry]]:
+    try:
+        return cache.entries()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise HelperError(
+            f"{cache.path} is not used: {error.strerror or error}", "mend it, or remove it"
+        ) from error
+
+
+def _row(key: Key, identity: bytes, entry: Entry, context: "Context") -> dict[str, Any]:
+    """Return what there is to say of one entry."""
+    now = context.clock()
+    state = _STATES[entry.stage(now)]
+    kind = "region" if "_" in key.subject else "registry"
+    if key.subject == _NOTHING:
+        kind, state = (
+            "no credentials",
+            "fresh" if entry.issued <= now < entry.expires else "expired",
+        )
+    # What is kept for a region is kept for a target of the settings file, too.
+    settings, mark, target = identity.rpartition(b"\n" + _TARGET)
+    ours = settings + b"\n" == context.identity if mark else identity == context.identity
+    return {
+        "subject": key.subject,
+        "kind": kind,
+        "who": _who(identity.decode("utf-8", "replace"), target.decode("utf-8", "replace")),
+        "source": entry.source,
+        "state": state,
+        "issued": entry.issued,
+        "expires": entry.expires,
+        "seconds_left": max(0, int(entry.expires - now)),
+        "current": ours and state != "expired",
+    }
+
+
+def _who(identity: str, target: str) -> str:
+    """Return in words whom the settings in `identity` choose, as far as they say.
+
+    `target` is what an entry of the settings file adds: a profile and a role.
+    """
+    words = []
+    for line in identity.splitlines():
+        name, _, value = line.removeprefix("variable ").partition("=")
+        if name == "AWS_ACCESS_KEY_ID":
+            value = "..." + value[-4:]
+        words += [f"{_CHOICES[name]} {value}"] if name in _CHOICES else []
+    profile, role = _PROFILE.match(target), _ROLE.search(target)
+    words += [f"profile {profile[1]} of the settings file"] if profile else []
+    words += [f"role {role[1]}"] if role else []
+    return ", ".join(words)
+
+
+def _lines(row: dict[str, Any], screen: Screen) -> str:
+    """Return two lines for one entry."""
+    mark = "*" if row["current"] else " "
+    name = row["subject"]
+    if row["kind"] == "region":
+        service, _, region = name.partition("_")
+        name = f"any registry in {region} ({service})"
+    elif row["kind"] == "no credentials":
+        name = "no AWS credentials were found, which is remembered for a minute"
+    state = screen.paint(row["state"], _COLOURS[row["state"]])
+    left = f", {in_words(row['seconds_left'])} left" if row["seconds_left"] else ""
+    who = ", ".join(filter(None, (row["source"], row["who"])))
+    return f"{mark} {name}\n    {state}{left}; from {who}\n"

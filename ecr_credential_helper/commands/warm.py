@@ -1,0 +1,116 @@
+"""warm: fetches tokens ahead of time, for many registries at once."""
+
+import argparse
+import subprocess
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ecr_credential_helper import protocol
+from ecr_credential_helper.background import VERB
+from ecr_credential_helper.cache import Key, NoCache
+from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.processes import own_command
+
+from .hosts import target_named
+from .screen import GREEN, RED, Screen, as_json, in_words, lines
+
+if TYPE_CHECKING:
+    from ecr_credential_helper.verbs import Context
+
+_AT_ONCE = 8
+
+
+class Outcome(NamedTuple):
+    """How it went for one host: until when its token lives (epoch seconds), or what went wrong."""
+
+    host: str
+    expires: int | None
+    message: str = ""
+    hint: str = ""
+
+
+def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add the command to the parser of all commands."""
+    parser = commands.add_parser(
+        "warm",
+        help="fetch tokens ahead of time",
+        description="Fetch a token for each HOST now, so that no pull has to wait for it. One that "
+        "fails does not stop the others.",
+    )
+    parser.add_argument("hosts", nargs="+", metavar="HOST", help="the host of a registry")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help='print a list of {"host", "expires" (epoch seconds, or null), "message", "hint"}',
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, context: "Context", screen: Screen) -> tuple[str, int]:
+    """Fetch a token for each host; return how each went, and 1 if one failed.
+
+    Raises HelperError if there is no cache to warm.
+    """
+    if isinstance(context.cache, NoCache):
+        raise HelperError("there is no cache to warm", "unset AWS_ECR_DISABLE_CACHE, set HOME")
+    hosts = list(dict.fromkeys(arguments.hosts))
+    outcomes = []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        waiting = [pool.submit(_warm, host, context) for host in hosts]
+        screen.progress(f"0 of {len(hosts)}")
+        for future in as_completed(waiting):
+            outcomes.append(future.result())
+            screen.progress(f"{len(outcomes)} of {len(hosts)}: {outcomes[-1].host}")
+    screen.progress("")
+    outcomes.sort(key=lambda outcome: hosts.index(outcome.host))
+    failed = any(outcome.expires is None for outcome in outcomes)
+    if arguments.json:
+        return as_json([outcome._asdict() for outcome in outcomes]), int(failed)
+    return "".join(_lines(outcome, context.clock(), screen) for outcome in outcomes), int(failed)
+
+
+def _warm(host: str, context: "Context") -> Outcome:
+    """Fetch the token for one host, in a process of its own: botocore's part is not for threads."""
+    try:
+        target = target_named(host)
+    except HelperError as error:
+        return Outcome(host, None, error.message, error.hint)
+    done = subprocess.run(  # noqa: S603 - our own program and a checked host name
+        own_command([VERB, target.registry.host]),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    entry = context.cache.load(Key(target.registry.host, context.identity))
+    said = (done.stdout + done.stderr).decode("utf-8", "replace")
+    if done.returncode:
+        return Outcome(host, None, *_message_and_hint(said))
+    if entry is None:
+        why = "its token is not kept" if target.cache else "the settings file says cache = false"
+        return Outcome(host, None, said.strip() or why)
+    return Outcome(host, entry.expires)
+
+
+def _message_and_hint(said: str) -> tuple[str, str]:
+    """Return message and hint of the failed `get` that said `said`, on whichever stream.
+
+    `get` tells Docker the message, and stderr the hint with the message in it, or both in turn.
+    """
+    message = hint = ""
+    for line in said.splitlines():
+        if line.startswith("hint: "):
+            hint = line.removeprefix("hint: ").removesuffix(f" ({message})")
+        elif line != protocol.CREDENTIALS_NOT_FOUND:
+            message = line.partition(": ")[2]
+    return message, hint if hint != message else ""
+
+
+def _lines(outcome: Outcome, now: float, screen: Screen) -> str:
+    """Return what there is to say of one host."""
+    if outcome.expires is not None:
+        left = in_words(outcome.expires - now)
+        return f"{screen.paint('ok', GREEN)}    {outcome.host}, {left}\n"
+    text = f"{screen.paint('fail', RED)}  {outcome.host}\n"
+    for said in (outcome.message, outcome.hint and f"hint: {outcome.hint}"):
+        text += f"{lines(said, '      ', '      ')}\n" if said else ""
+    return text

@@ -1,0 +1,98 @@
+"""Build the man page and the completions from the parser itself, so that they cannot drift.
+
+hatchling runs it for every wheel; by hand: `python packaging/build_hook.py DIRECTORY`.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # by hand, and for the tests
+    BuildHookInterface = object
+
+NAME = "docker-credential-ecr"
+ROOT = Path(__file__).resolve().parent.parent
+COMPLETIONS = {
+    "bash": f"share/bash-completion/completions/{NAME}",
+    "zsh": f"share/zsh/site-functions/_{NAME}",
+    "fish": f"share/fish/vendor_completions.d/{NAME}.fish",
+}
+MAN_PAGE = f"share/man/man1/{NAME}.1"
+SECTIONS = {
+    "EXIT STATUS": "0 if all went well, 1 if something failed, 2 if it was called wrongly.",
+    "FILES": "config.json in DOCKER_CONFIG, else in ~/.docker: which helper Docker asks for which "
+    "registry. config.toml in ~/.config/ecr-credential-helper, or AWS_ECR_CONFIG_FILE: which "
+    "profile and role for which registry. ~/.cache/ecr-credential-helper, or AWS_ECR_CACHE_DIR: "
+    "the tokens.",
+    "ENVIRONMENT": "Those of the AWS CLI. AWS_ECR_CACHE_DIR, AWS_ECR_CONFIG_FILE, "
+    "AWS_ECR_DISABLE_BACKGROUND_REFRESH, AWS_ECR_DISABLE_CACHE, AWS_ECR_IGNORE_CREDS_STORAGE, "
+    "AWS_ECR_LOG_FILE and AWS_ECR_TIMEOUT are described in the README. NO_COLOR turns colour off.",
+}
+
+
+class CustomBuildHook(BuildHookInterface):
+    """What hatchling calls before and after it makes a wheel."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Make the files and have them put below the prefix that the wheel is installed in."""
+        del version
+        self.made = tempfile.TemporaryDirectory()
+        for path in generate(Path(self.made.name)):
+            build_data["shared_data"][str(path)] = str(path.relative_to(self.made.name))
+
+    def finalize(self, *_: Any) -> None:
+        """Remove the files."""
+        self.made.cleanup()
+
+
+def generate(directory: Path) -> list[Path]:
+    """Write man page and completions below `directory`, and return their paths."""
+    import shtab
+    from argparse_manpage.manpage import Manpage
+
+    os.environ["COLUMNS"] = "1000"  # a usage on one line is filled by whatever shows the page
+    sys.path.insert(0, str(ROOT))
+    from ecr_credential_helper import __version__
+    from ecr_credential_helper.commands import parser
+
+    texts = {}
+    for shell, path in COMPLETIONS.items():
+        whole = parser(NAME)
+        for action in actions(whole):
+            if action.metavar == "DIR":
+                action.complete = shtab.DIRECTORY
+        texts[path] = shtab.complete(whole, shell)
+    about = {
+        "description": "keeps Docker logged in to Amazon ECR",
+        "manual_section": "1",
+        "manual_title": "User Commands",
+        "project_name": "ecr-credential-helper",
+        "version": __version__,
+    }
+    page = Manpage(parser(NAME), about, format="single-commands-section")
+    page.date = ""  # the version says it, and two builds are the same
+    for heading, text in SECTIONS.items():
+        page.add_section(heading, "=", text)
+    texts[MAN_PAGE] = str(page)
+    paths = []
+    for place, text in texts.items():
+        path = directory / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        paths.append(path)
+    return paths
+
+
+def actions(whole: Any) -> list[Any]:
+    """Return the arguments and options of all commands."""
+    (commands,) = (action for action in whole._actions if action.choices)
+    return [action for one in commands.choices.values() for action in one._actions]
+
+
+if __name__ == "__main__":
+    for made in generate(Path(sys.argv[1])):
+        sys.stdout.write(f"{made}\n")
