@@ -1,0 +1,202 @@
+"""docs/clients.md, written from a run: what each client does with this helper.
+
+A test says what it proves by the marker `client`, and the client's version and calls by recording
+the properties `version` and `says`. With CLIENTS_PAGE in the environment the results of the run
+are written to the file that it names, as `make clients` does. Where nothing ran (--collect-only)
+the page has the same rows and columns, with a question mark for each result.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+OPERATIONS = (
+    "pull",
+    "run",
+    "pull in public, anonymous",
+    "push",
+    "copy",
+    "inspect",
+    "build FROM",
+    "build FROM, BuildKit",
+    "login",
+    "login, password piped",
+    "logout",
+    "logout --all",
+)
+
+UNKNOWN = "?"
+RESULTS = ("yes", "**no**", "not run", UNKNOWN)
+OF_A_RUN = ("version", "says")
+
+HEAD = """\
+# Clients
+
+What was run with this helper, and what came of it. This page is written by `make clients` from a
+run of the end-to-end tests: a real Docker engine, a real registry that refuses everybody without a
+token of the (loopback) AWS, and the clients themselves. CI runs the same tests.
+
+"""
+
+REAL = """\
+## Clients that are run
+
+*Found in* is where the client finds the helper; *says* is what it was seen to say to it, with HOST
+for the registry's name. Each operation begins with an empty cache unless a note says otherwise.
+
+"""
+
+REPLAYED = """\
+## Clients that are replayed
+
+These are not to be had from PyPI, npm or Debian. Their calls are replayed as their sources have
+them, with the same bytes, and the answers are judged as they judge them.
+
+"""
+
+NOTES = """\
+## Notes
+
+- The classic builder asks a `credsStore` for its `list` first, and for the listed hosts only. The
+  list is what is at hand, so a build with an empty cache finds nothing: name the helper in
+  `credHelpers`, or log in, pull or push first. BuildKit asks for the host and has no such limit.
+- BuildKit is that of Debian's Docker engine, driven by Debian's CLI; newer CLIs need buildx for it.
+- podman, buildah and skopeo read the `credHelpers` of Docker's config.json, but their own `login`
+  then writes the token into their auth.json, in clear. Name the helper in `auth.json` or in
+  registries.conf (`credential-helpers = ["ecr"]`), and their logins reach the helper. They do not
+  know `credsStore`.
+- oras-py asks the helper with `auth_backend="basic"`; its default, `token`, does not understand the
+  registry's answer and hangs, with or without this helper.
+- rules_oci takes every failure for the end, "not found" too: where there are no AWS credentials, do
+  not name the helper for `public.ecr.aws`.
+- testcontainers-java reads both streams as one. A login is found whatever is told beside it; where
+  there are no AWS credentials, the reason makes it log a failure before it goes on without.
+"""
+
+
+@dataclass
+class Row:
+    """A client and the place where it finds the helper: what it did, and what it said."""
+
+    name: str
+    found: str
+    source: str = ""
+    versions: set[str] = field(default_factory=set)
+    says: list[str] = field(default_factory=list)
+    outcomes: dict[str, list[str]] = field(default_factory=dict)
+
+
+Rows = dict[tuple[str, str], Row]
+ROWS: pytest.StashKey[Rows] = pytest.StashKey()
+OUTCOME: pytest.StashKey[str] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line(
+        "markers", "client(name, *operations, found='', source=''): what a test proves of a client"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Keep the worst of what a test's setup, run and teardown came to."""
+    del call
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    if item.stash.get(OUTCOME, "passed") == "passed":
+        item.stash[OUTCOME] = report.outcome
+    return report  # type: ignore[return-value]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the page, where one is asked for."""
+    if path := os.environ.get("CLIENTS_PAGE"):
+        Path(path).write_text(page(session.items))
+
+
+def page(items: list[pytest.Item]) -> str:
+    """Return the page that the results of `items` make."""
+    rows: Rows = {}
+    for item in items:
+        for marker in item.iter_markers("client"):
+            _add(rows, item, marker)
+    real = [row for row in rows.values() if not row.source]
+    replayed = [row for row in rows.values() if row.source]
+    return "".join((HEAD, REAL, _real(real), "\n", REPLAYED, _replayed(replayed), "\n", NOTES))
+
+
+def structure(text: str) -> list[list[str]]:
+    """Return the lines of a page, in cells, without all that only a run can tell."""
+    lines: list[list[str]] = []
+    head: list[str] = []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            head = []
+        elif not head:
+            head = cells
+        else:
+            cells = [
+                "" if name in OF_A_RUN else UNKNOWN if cell in RESULTS else cell
+                for name, cell in zip(head, cells, strict=True)
+            ]
+        lines.append(cells)
+    return lines
+
+
+def _add(rows: Rows, item: pytest.Item, marker: pytest.Mark) -> None:
+    """Add what one test says of a client."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    name = marker.args[0].format(**params)
+    if params.get("cli", "docker") != "docker":
+        name += " of Debian"
+    found = marker.kwargs.get("found", "") or params.get("found", "")
+    row = rows.setdefault((name, found), Row(name, found, marker.kwargs.get("source", "")))
+    for key, value in item.user_properties:
+        if key == "version":
+            row.versions.add(str(value))
+        elif key == "says" and isinstance(value, list):
+            row.says += [said for said in value if said not in row.says]
+    for operation in marker.args[1:]:
+        row.outcomes.setdefault(operation, []).append(item.stash.get(OUTCOME, ""))
+
+
+def _real(rows: list[Row]) -> str:
+    used = [each for each in OPERATIONS if any(each in row.outcomes for row in rows)]
+    unknown = {each for row in rows for each in row.outcomes} - set(OPERATIONS)
+    assert not unknown, f"operations without a column: {unknown}"
+    lines = [("client", "version", "found in", *used, "says")]
+    for row in sorted(rows, key=lambda row: (row.name.lower(), row.found)):
+        cells = [_verdict(row.outcomes[each]) if each in row.outcomes else "" for each in used]
+        version = ", ".join(sorted(row.versions))
+        lines.append((row.name, version, row.found, *cells, _quoted(row.says)))
+    return _table(lines)
+
+
+def _replayed(rows: list[Row]) -> str:
+    lines = [("client", "what is replayed", "holds", "source")]
+    for row in sorted(rows, key=lambda row: row.name.lower()):
+        outcomes = [each for results in row.outcomes.values() for each in results]
+        lines.append((row.name, "; ".join(row.outcomes), _verdict(outcomes), row.source))
+    return _table(lines)
+
+
+def _quoted(says: list[str]) -> str:
+    return ", ".join(f"`{each}`" for each in says)
+
+
+def _verdict(outcomes: list[str]) -> str:
+    """Return what a cell holds: yes only where every test passed."""
+    if "failed" in outcomes:
+        return "**no**"
+    if "skipped" in outcomes:
+        return "not run"
+    return "yes" if all(each == "passed" for each in outcomes) else UNKNOWN
+
+
+def _table(lines: Sequence[tuple[str, ...]]) -> str:
+    ruled = [lines[0], tuple("---" for _ in lines[0]), *lines[1:]]
+    return "".join("| " + " | ".join(line) + " |\n" for line in ruled)

@@ -1,0 +1,1 @@
+"""End-to-end tests: a real Docker engine, a real registry and real clients."""

@@ -1,0 +1,174 @@
+"""People at clients other than one docker CLI, and what their clients say to the helper."""
+
+import json
+import secrets
+import shlex
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from tests.aws_loopback import USER_SECRET, Loopback
+from tests.needs import SYSTEM_PATH, lacking
+
+from .rig import HUB, PRIVATE, PUBLIC, Rig
+from .users import User
+
+NODE = Path(__file__).parent / "node"
+
+# Writes down verb and stdin of each call, then lets the helper answer. One write is one line.
+RECORDER = """\
+#!/bin/sh
+input=$(mktemp -p {home})
+cat > "$input"
+line="$1 $(od -An -v -tx1 < "$input" | tr -d ' \\n')"
+echo "$line" >> {home}/calls
+exec < "$input"
+rm "$input"
+exec {helper} "$@"
+"""
+
+
+class ClientUser(User):
+    """Somebody with AWS credentials and an empty cache, whose calls of the helper are recorded."""
+
+    def __init__(
+        self,
+        rig: Rig,
+        cli: str,
+        aws: Loopback,
+        record: Callable[[str, object], None],
+        *,
+        with_keys: bool = True,
+    ) -> None:
+        super().__init__(rig, cli, aws.environment(with_keys=with_keys))
+        self.aws = aws
+        self.record = record
+        recorder = self.home / "bin" / "docker-credential-ecr"
+        recorder.parent.mkdir()
+        (self.home / "run").mkdir()
+        self.helper = rig.programs / "docker-credential-ecr"
+        helper = shlex.quote(str(self.helper))
+        recorder.write_text(RECORDER.format(home=self.home, helper=helper))
+        recorder.chmod(0o755)
+        self.variables |= {
+            "PATH": f"{recorder.parent}:{SYSTEM_PATH}",
+            "DOCKER_HOST": f"unix://{rig.directory}/docker.sock",
+            "XDG_RUNTIME_DIR": str(self.home / "run"),
+            "REQUESTS_CA_BUNDLE": str(rig.certificates()),
+            "NODE_EXTRA_CA_CERTS": str(rig.certificates()),
+            "TESTCONTAINERS_RYUK_DISABLED": "true",
+            "TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1",
+            "DOCKER_BUILDKIT": "0",
+        }
+
+    def use_store(self) -> bytes:
+        """Write a config.json that names the helper as its credsStore, and return its bytes."""
+        self.config.write_text(json.dumps({"credsStore": "ecr"}))
+        return self.config.read_bytes()
+
+    def use(self, found: str, host: str = PRIVATE) -> bytes:
+        """Write the config.json in which the helper is `found`, for one registry."""
+        return self.use_store() if found == "credsStore" else self.use_helper(host)
+
+    def calls(self) -> list[tuple[str, str]]:
+        """Return verb and stdin of each call of the helper until now, in order."""
+        record = self.home / "calls"
+        if not record.exists():
+            return []
+        lines = (line.partition(" ") for line in record.read_text().splitlines())
+        return [(verb, bytes.fromhex(data).decode()) for verb, _, data in lines]
+
+    def habits(self) -> list[str]:
+        """Return what the client says to the helper: each verb with its words for the host."""
+        said = [f"{verb} {_shortened(data)}" if data else verb for verb, data in self.calls()]
+        return list(dict.fromkeys(said))
+
+    def asked(self) -> set[str]:
+        """Return what was sent to `get`: the client's words for the registry."""
+        return {data for verb, data in self.calls() if verb == "get"}
+
+    def erased(self) -> list[str]:
+        """Return what was sent to `erase`, in order."""
+        return [data for verb, data in self.calls() if verb == "erase"]
+
+    def cached(self) -> list[str]:
+        """Return what the helper says it has at hand."""
+        return list(json.loads(self.run(self.helper, "list").stdout))
+
+    def python(self, code: str, *words: str | Path, check: bool = True) -> CompletedProcess[str]:
+        """Run a program in the Python that runs this, which has the clients from PyPI."""
+        return self.run(sys.executable, "-W", "ignore", "-c", code, *words, check=check)
+
+    def node(self, script: str, *words: str | Path) -> CompletedProcess[str]:
+        """Run one of the programs beside the clients from npm."""
+        return self.run("node", NODE / script, *words)
+
+    def files_with(self, secret: str) -> list[Path]:
+        """Return the files of this user that hold a secret, but for cache and recorder."""
+        own = ("stdin-", "calls")
+        return [
+            path
+            for path in self.home.rglob("*")
+            if path.is_file() and not path.name.startswith(own) and "/.cache/" not in str(path)
+            if secret.encode() in path.read_bytes()
+        ]
+
+
+def _shortened(data: str) -> str:
+    """Return what was sent to the helper, without secrets and with HOST for a registry."""
+    if data.startswith("{"):
+        data = json.loads(data)["ServerURL"]
+    for host in (PRIVATE, PUBLIC, HUB):
+        data = data.replace(host, "HOST")
+    return data.replace("\n", "\\n")
+
+
+class Seed:
+    """An image that is in a registry and nowhere else."""
+
+    def __init__(self, user: User, host: str = PRIVATE) -> None:
+        self.host = host
+        self.image = f"{host}/seed/app-{secrets.token_hex(4)}:1"
+        user.use_helper(host)
+        self.id = user.build(self.image, "seed")
+        user.docker("push", self.image)
+        user.docker("rmi", self.image)
+
+
+def from_image(user: User, image: str) -> Path:
+    """Make a build context whose image is `image` and a file more."""
+    context = user.rig.context("more")
+    (context / "Dockerfile").write_text(f"FROM {image}\nCOPY note /more\n")
+    return context
+
+
+def distribution(name: str) -> str:
+    """Return the version of a distribution from PyPI, or skip the test."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        lacking(f"missing: {name} (pip install the extra `e2e`)")
+
+
+def package(name: str) -> str:
+    """Return the version of a package from npm, or skip the test."""
+    try:
+        described = (NODE / "node_modules" / name / "package.json").read_text()
+    except FileNotFoundError:
+        lacking(f"missing: {name} (npm ci --prefix tests/e2e/node)")
+    text: str = json.loads(described)["version"]
+    return text
+
+
+def assert_no_secret(user: ClientUser, *done: CompletedProcess[str]) -> None:
+    """Hold that nothing a user saw is a token or a secret key."""
+    shown = "".join(each.stdout + each.stderr for each in done)
+    assert not [secret for secret in (USER_SECRET, *user.aws.issued) if secret in shown]
+
+
+def assert_asked_once(user: ClientUser, *said: str) -> None:
+    """Hold that the client asked the helper in these words, and the helper AWS once."""
+    assert user.asked() == set(said)
+    assert user.aws.count("ecr") == 1

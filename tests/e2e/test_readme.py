@@ -1,0 +1,215 @@
+"""The recipes of the README, run: a real Docker engine, a registry, podman and skopeo.
+
+What a recipe installs is installed already, and what AWS, GitHub or Kubernetes do around it is done
+by the test; the commands and files are those of the README.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from tests.aws_loopback import USER_ARN, Loopback
+from tests.needs import SYSTEM_PATH, installed
+from tests.readme import blocks, text_of
+
+from .rig import PRIVATE, Rig
+from .users import User
+
+ROLE = "arn:aws:iam::111122223333:role/ci"
+
+# sudo as root is the same user; what installs has nothing to do. There is no buildx here: what it
+# asks of the helper is what build and push ask.
+STUBS = {
+    "apk": "exit 0",
+    "apt-get": "exit 0",
+    "pipx": '[ "$*" = "install ecr-credential-helper" ]',
+    "sudo": 'while [ "${1#-}" != "$1" ]; do [ "$1" != -u ] || shift; shift; done; exec "$@"',
+    "docker": """
+        if [ "$1" != buildx ]; then exec REAL "$@"; fi
+        [ "$2 $3 $4" = "build --push --tag" ]
+        REAL build --tag "$5" "$6" && exec REAL push "$5"
+        """,
+}
+
+
+class Follower(User):
+    """Somebody who does what the README says, with a way to the loopback AWS."""
+
+    aws: Loopback
+
+    def follow(self, script: str, **variables: str) -> str:
+        """Run a script of the README in a directory with a Dockerfile; return its stdout."""
+        stubs = self.home / "stubs"
+        stubs.mkdir(exist_ok=True)
+        docker = shutil.which("docker", path=SYSTEM_PATH) or ""
+        for name, text in STUBS.items():
+            (stubs / name).write_text(f"#!/bin/sh\n{text.replace('REAL', docker)}\n")
+            (stubs / name).chmod(0o755)
+        self.variables |= variables | {
+            "DOCKER_BUILDKIT": "0",
+            "DOCKER_HOST": f"unix://{self.rig.directory}/docker.sock",
+            "PATH": f"{stubs}:{self.rig.programs}:{SYSTEM_PATH}",
+        }
+        context = self.rig.context(secrets.token_hex(8))
+        # Nothing of a recipe may reach the machine.
+        script = script.replace("/usr/local/bin/", f"{stubs}/")
+        return self.run("bash", "-euo", "pipefail", "-c", f"cd {context}\n{script}").stdout
+
+    def has_app(self) -> None:
+        """Have the image that recipes pull be in the registry, and not here."""
+        image = f"{PRIVATE}/app:latest"
+        other = User(self.rig, "docker", self.aws.environment(with_keys=True))
+        other.use_helper(PRIVATE)
+        other.build(image)
+        other.docker("push", image)
+        other.docker("rmi", image)
+
+
+def follower(rig: Rig, aws: Loopback, **variables: str) -> Follower:
+    """Return somebody with nothing but `variables` and the way to the loopback AWS."""
+    somebody = Follower(rig, "docker", aws.environment() | variables)
+    somebody.config.unlink()
+    somebody.aws = aws
+    return somebody
+
+
+@pytest.fixture
+def reader(rig: Rig, aws: Loopback) -> Follower:
+    """Give a test somebody with AWS credentials who has no config.json yet."""
+    somebody = follower(rig, aws)
+    somebody.variables |= aws.environment(with_keys=True)
+    return somebody
+
+
+def document(heading: str) -> Any:
+    """Return the YAML of a recipe."""
+    return yaml.safe_load(text_of(heading, "yaml"))
+
+
+def test_install_configure_pull(reader: Follower) -> None:
+    """The first three blocks, one after the other."""
+    reader.has_app()
+    for heading in ("Install", "Configure", "Pull"):
+        reader.follow(text_of(heading, "sh"))
+    assert json.loads(reader.config.read_text())["credHelpers"][PRIVATE] == "ecr"
+
+
+def test_github_actions(reader: Follower) -> None:
+    """Each `run` is a shell of its own."""
+    steps = document("GitHub Actions")["jobs"]["image"]["steps"]
+    scripts = [step["run"] for step in steps if "run" in step]
+    assert len(scripts) == 3
+    for script in scripts:
+        reader.follow(script, GITHUB_SHA="0123abc")
+    assert "auth" not in reader.config.read_text()
+
+
+def test_gitlab(rig: Rig, aws: Loopback) -> None:
+    """A job's own token pays, by the variables that the recipe sets."""
+    aws.add_role(ROLE, web_identity_token="header.claims.signature")
+    job = document("GitLab")["image"]
+    somebody = follower(rig, aws, **job["variables"])
+    somebody.variables["AWS_WEB_IDENTITY_TOKEN_FILE"] = str(somebody.home / "token")
+    script = "\n".join([*job["before_script"], *job["script"]])
+    somebody.follow(script, AWS_TOKEN="header.claims.signature", CI_COMMIT_SHA="0123abc")
+    assert aws.count("sts", "AssumeRoleWithWebIdentity") == 1
+
+
+def test_jenkins(reader: Follower) -> None:
+    """The steps of the pipeline, with a config.json of the job's own."""
+    pipeline = text_of("Jenkins", "groovy")
+    (place,) = re.findall(r'DOCKER_CONFIG = "(.*)"', pipeline)
+    place = place.replace("${WORKSPACE_TMP}", str(reader.home / "tmp"))
+    steps = re.findall(r"sh '(.*)'", pipeline)
+    assert len(steps) == 3
+    reader.follow("\n".join(steps), DOCKER_CONFIG=place, BUILD_NUMBER="7")
+    assert Path(place, "config.json").exists()
+    assert not reader.config.exists()
+
+
+def test_ec2(rig: Rig, aws: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The role of the instance pays."""
+    monkeypatch.setattr(aws, "instance_role", "node")
+    somebody = follower(rig, aws)
+    somebody.has_app()
+    somebody.follow(text_of("EC2", "sh"))
+    somebody.follow(text_of("Pull", "sh"))
+    assert aws.count("imds") > 0
+
+
+def test_eks_pods(rig: Rig, aws: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pod's role comes from the agent of EKS Pod Identity."""
+    installed("skopeo")
+    monkeypatch.setattr(aws, "container_role", "images")
+    somebody = follower(rig, aws, AWS_CONTAINER_CREDENTIALS_FULL_URI=aws.container_url)
+    somebody.has_app()
+    _, _, script = document("EKS pods")["spec"]["containers"][0]["command"]
+    somebody.follow(script)
+    somebody.follow(f"docker pull {PRIVATE}/app:stable")
+
+
+def test_kaniko(reader: Follower) -> None:
+    """What the first container writes is what Docker, too, pulls with."""
+    reader.has_app()
+    _, _, script = document("kaniko")["spec"]["initContainers"][0]["command"]
+    directory = reader.home / "kaniko"
+    directory.mkdir()
+    reader.follow(script.replace("/kaniko/.docker", str(directory)))
+    assert list(json.loads((directory / "config.json").read_text())) == ["auths"]
+    reader.follow(text_of("Pull", "sh"), DOCKER_CONFIG=str(directory))
+
+
+def test_buildx(reader: Follower) -> None:
+    """As far as it goes where there is no buildx."""
+    reader.follow(text_of("Configure", "sh"))
+    reader.follow(text_of("buildx", "sh"))
+
+
+def test_podman(reader: Follower) -> None:
+    """With Docker's config.json, and with podman's own list of helpers."""
+    installed("podman")
+    reader.has_app()
+    reader.follow(text_of("podman", "sh"))
+    reader.config.unlink()
+    registries = reader.home / "registries.conf"
+    registries.write_text(text_of("podman", "toml"))
+    reader.follow(
+        text_of("podman", "sh").splitlines()[1], CONTAINERS_REGISTRIES_CONF=str(registries)
+    )
+
+
+def test_a_login_that_is_still_in_a_script(reader: Follower) -> None:
+    """It succeeds, and leaves no password in config.json."""
+    reader.has_app()
+    reader.follow(text_of("Configure", "sh"))
+    assert "Login Succeeded" in reader.follow(text_of("Moving over from `docker login`", "sh"))
+    assert json.loads(reader.config.read_text())["auths"] == {PRIVATE: {}}
+    reader.follow(text_of("Pull", "sh"))
+
+
+def test_moving_over_from_ecr_login(reader: Follower) -> None:
+    """By `--migrate`, and by a link in its place."""
+    reader.has_app()
+    migrate, link = (b.text for b in blocks() if b.heading == "Moving over from ecr-login")
+    reader.use_helper(PRIVATE, name="ecr-login")
+    reader.follow(link)
+    reader.follow(text_of("Pull", "sh"))
+    assert os.path.islink(reader.home / "stubs" / "docker-credential-ecr-login")
+    reader.follow(migrate)
+    assert json.loads(reader.config.read_text()) == {"credHelpers": {PRIVATE: "ecr"}}
+    reader.follow(text_of("Pull", "sh"))
+
+
+def test_what_to_run_when_something_is_wrong(reader: Follower) -> None:
+    """It passes where nothing is."""
+    reader.follow(text_of("Configure", "sh"))
+    certificates = str(reader.rig.certificates())
+    said = reader.follow(text_of("When something is wrong", "sh"), SSL_CERT_FILE=certificates)
+    assert f"pass  identity: {USER_ARN}" in said
