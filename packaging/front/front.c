@@ -1,0 +1,623 @@
+/* The front door: answers a `get` whose token lies fresh in the cache, and knows nothing else.
+ *
+ * It computes the key that ecr_credential_helper/identity.py and cache.py compute, reads the entry
+ * under the same checks as files.py, and prints what verbs.get prints. Whatever else is asked, and
+ * wherever there is the least doubt, the Python program takes its place, stdin included. It never
+ * writes a file, never reads settings, never talks to a network. tests/test_front.py holds both to
+ * the same answers.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef __linux__
+#error "the places of cache and settings are those of Linux"
+#endif
+
+/* The Python program; a relative path starts at the directory of this executable. */
+#ifndef PROGRAM
+#define PROGRAM "program/docker-credential-ecr"
+#endif
+
+#define NAME "ecr-credential-helper"
+#define DIGITS "0123456789"
+#define HEX DIGITS "abcdef"
+#define PRIME ((UINT64_C(1) << 56) - 5)
+#define SECOND INT64_C(1000000000)
+
+enum {
+    URL_LIMIT = 64 * 1024,
+    ENTRY_LIMIT = 256 * 1024,
+    HOST_LIMIT = 253,
+    LABEL_LIMIT = 63,
+    DIGEST_SIZE = 14,
+    VARIABLES = 1024,
+    LAST_SECONDS = 60,
+};
+
+/* Text that grows in a buffer of fixed size. What does not fit, or is not for us, spoils it. */
+struct text {
+    char *bytes;
+    size_t room, size;
+    bool spoilt;
+};
+
+#define TEXT(buffer) {(buffer), sizeof(buffer) - 1, 0, false}
+
+static void put(struct text *to, const char *bytes, size_t size)
+{
+    if (to->spoilt || size > to->room - to->size) {
+        to->spoilt = true;
+        return;
+    }
+    memcpy(to->bytes + to->size, bytes, size);
+    to->size += size;
+    to->bytes[to->size] = '\0';
+}
+
+static void put_string(struct text *to, const char *string)
+{
+    put(to, string, strlen(string));
+}
+
+static void put_number(struct text *to, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = DIGITS[number % 10];
+    while (number /= 10);
+    put(to, digits + at, sizeof digits - at);
+}
+
+static void put_escaped(struct text *to, const char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (bytes[i] == '\\')
+            put_string(to, "\\\\");
+        else if (bytes[i] == '\n')
+            put_string(to, "\\n");
+        else
+            put(to, bytes + i, 1);
+    }
+}
+
+/* The bytes as one large number, modulo PRIME, in hexadecimal. */
+static void put_digest(struct text *to, const char *bytes, size_t size)
+{
+    uint64_t rest = 0;
+    for (size_t i = 0; i < size; i++)
+        rest = (rest << 8 | (unsigned char)bytes[i]) % PRIME;
+    for (int shift = 4 * (DIGEST_SIZE - 1); shift >= 0; shift -= 4)
+        put(to, &HEX[rest >> shift & 15], 1);
+}
+
+/* What a variable holds; an empty one is unset. */
+static const char *variable(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+/* The home directory without the slashes at its end. */
+static void put_home(struct text *to)
+{
+    const char *home = getenv("HOME");
+    if (!home || *home != '/') {
+        to->spoilt = true;
+        return;
+    }
+    size_t size = strlen(home);
+    while (size && home[size - 1] == '/')
+        size--;
+    put(to, home, size);
+}
+
+/* A path with ~ expanded; other users' homes are not for us. */
+static void put_path(struct text *to, const char *path)
+{
+    if (*path != '~') {
+        put_string(to, path);
+        return;
+    }
+    if (path[1] && path[1] != '/')
+        to->spoilt = true;
+    put_home(to);
+    put_string(to, path + 1);
+    if (!to->size)
+        put_string(to, "/");
+}
+
+/* Our directory below an XDG directory; one that is not absolute does not count. */
+static void put_directory(struct text *to, const char *name, const char *otherwise)
+{
+    const char *base = variable(name);
+    if (base && *base == '/')
+        put_string(to, base);
+    else {
+        put_home(to);
+        put_string(to, otherwise);
+    }
+    if (to->size && to->bytes[to->size - 1] != '/')
+        put_string(to, "/");
+    put_string(to, NAME);
+}
+
+/* identity.py: current(), line by line. */
+
+static void put_machine(struct text *key)
+{
+    struct utsname name;
+    char id[64];
+    ssize_t size = 0;
+    int file = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        size = read(file, id, sizeof id);
+        close(file);
+    }
+    if (uname(&name) || size < 0 || (file < 0 && errno != ENOENT)) {
+        key->spoilt = true;
+        return;
+    }
+    size_t start = 0, end = (size_t)size;
+    while (end && strchr(" \t\n\v\f\r", id[end - 1]) && id[end - 1])
+        end--;
+    while (start < end && strchr(" \t\n\v\f\r", id[start]) && id[start])
+        start++;
+    put_string(key, "machine ");
+    put_escaped(key, name.nodename, strlen(name.nodename));
+    put_string(key, " ");
+    put_escaped(key, id + start, end - start);
+    put_string(key, start == end ? "-\n" : "\n");
+}
+
+static void put_time(struct text *key, struct timespec time)
+{
+    if (time.tv_sec < 0 || time.tv_sec > INT64_MAX / SECOND - 1) {
+        key->spoilt = true;
+        return;
+    }
+    put_string(key, " ");
+    put_number(key, (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec);
+}
+
+/* The line of one file: its path, and what changes when the file does. */
+static void put_file(struct text *key, const struct text *path)
+{
+    struct stat at;
+    if (path->spoilt)
+        key->spoilt = true;
+    if (key->spoilt)
+        return;
+    put_string(key, "file ");
+    put_escaped(key, path->bytes, path->size);
+    put_string(key, " ");
+    if (stat(path->bytes, &at)) {
+        if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+            key->spoilt = true;
+        put_string(key, "-\n");
+        return;
+    }
+    put_number(key, at.st_dev);
+    put_string(key, " ");
+    put_number(key, at.st_ino);
+    put_string(key, " ");
+    put_number(key, (uint64_t)at.st_size);
+    put_time(key, at.st_mtim);
+    put_time(key, at.st_ctim);
+    put_string(key, "\n");
+}
+
+/* The line of the file that a variable names, or else of `otherwise`; NULL is no file. */
+static void put_named_file(struct text *key, const char *name, const char *otherwise)
+{
+    char buffer[PATH_MAX];
+    struct text path = TEXT(buffer);
+    const char *chosen = variable(name);
+    if (!chosen)
+        chosen = otherwise;
+    if (!chosen)
+        return;
+    if (strchr(chosen, '$')) /* it may have to be expanded */
+        path.spoilt = true;
+    put_path(&path, chosen);
+    put_file(key, &path);
+}
+
+static void put_files(struct text *key)
+{
+    put_named_file(key, "AWS_CONFIG_FILE", "~/.aws/config");
+    put_named_file(key, "AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials");
+    if (variable("AWS_ECR_CONFIG_FILE"))
+        put_named_file(key, "AWS_ECR_CONFIG_FILE", NULL);
+    else {
+        char buffer[PATH_MAX];
+        struct text path = TEXT(buffer);
+        put_directory(&path, "XDG_CONFIG_HOME", "/.config");
+        put_string(&path, "/config.toml");
+        put_file(key, &path);
+    }
+    put_named_file(key, "BOTO_CONFIG", "/etc/boto.cfg");
+    if (!variable("BOTO_CONFIG"))
+        put_named_file(key, "", "~/.boto");
+    put_named_file(key, "AWS_CREDENTIAL_FILE", NULL);
+}
+
+/* Whether the variable in `pair` can change the principal, and is no secret. */
+static bool tells(const char *pair)
+{
+    static const char *const harmless[] = {
+        "AWS_DEFAULT_OUTPUT",
+        "AWS_EXECUTION_ENV",
+        "AWS_MAX_ATTEMPTS",
+        "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
+        "AWS_METADATA_SERVICE_TIMEOUT",
+        "AWS_PAGER",
+        "AWS_RETRY_MODE",
+        "AWS_SDK_UA_APP_ID",
+    };
+    static const char *const secret[] = {"SECRET", "TOKEN", "PASS"};
+    size_t size = strcspn(pair, "=");
+    if (!pair[size] || strncmp(pair, "AWS_", 4) || !strncmp(pair, "AWS_ECR_", 8) ||
+        !strncmp(pair, "AWS_CLI_", 8))
+        return false;
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+        if (strlen(harmless[i]) == size && !memcmp(pair, harmless[i], size))
+            return false;
+    if (size > 4 && !memcmp(pair + size - 5, "_FILE", 5))
+        return true;
+    for (size_t i = 0; i < sizeof secret / sizeof *secret; i++)
+        if (memmem(pair, size, secret[i], strlen(secret[i])))
+            return false;
+    return true;
+}
+
+static int compare(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static void put_variables(struct text *key)
+{
+    const char *pairs[VARIABLES];
+    size_t count = 0;
+    for (char **pair = environ; pair && *pair; pair++) {
+        if (!tells(*pair))
+            continue;
+        if (count == VARIABLES) {
+            key->spoilt = true;
+            return;
+        }
+        pairs[count++] = *pair;
+    }
+    qsort(pairs, count, sizeof *pairs, compare);
+    for (size_t i = 0; i < count; i++) {
+        size_t name = strcspn(pairs[i], "=") + 1;
+        if (i && !strncmp(pairs[i - 1], pairs[i], name)) /* set twice: who is to say which counts */
+            key->spoilt = true;
+        if (!pairs[i][name])
+            continue;
+        put_string(key, "variable ");
+        put_escaped(key, pairs[i], strlen(pairs[i]));
+        put_string(key, "\n");
+    }
+}
+
+/* protocol.py and registry.py: what a client sent, and the host in it. */
+
+/* Take off one line ending, then spaces; false if what is left is not plain, printable ASCII. */
+static bool trim(struct text *url)
+{
+    if (url->size && url->bytes[url->size - 1] == '\n') {
+        url->size--;
+        if (url->size && url->bytes[url->size - 1] == '\r')
+            url->size--;
+    }
+    while (url->size && url->bytes[url->size - 1] == ' ')
+        url->size--;
+    while (url->size && *url->bytes == ' ') {
+        url->bytes++;
+        url->room--;
+        url->size--;
+    }
+    url->bytes[url->size] = '\0';
+    for (size_t i = 0; i < url->size; i++)
+        if (url->bytes[i] < ' ' || url->bytes[i] > '~' || strchr("@\\\"", url->bytes[i]))
+            return false;
+    return true;
+}
+
+/* The host of a server URL in lower case; spoilt where registry.host_of says None. */
+static void put_host(struct text *to, const char *url)
+{
+    const char *host = strstr(url, "://");
+    if (host && memchr(url, '/', (size_t)(host - url)))
+        host = NULL; /* it is part of the path */
+    size_t scheme = host ? (size_t)(host - url) : 0;
+    if (host && !(scheme == 4 && !strncasecmp(url, "http", 4)) &&
+        !(scheme == 5 && !strncasecmp(url, "https", 5)))
+        to->spoilt = true;
+    host = host ? host + 3 : url;
+    size_t size = strcspn(host, "/:");
+    if (host[size] == ':') {
+        const char *port = host + size + 1;
+        size_t digits = strspn(port, DIGITS);
+        if (!digits || digits > 5 || strtol(port, NULL, 10) > 65535 ||
+            (port[digits] && port[digits] != '/'))
+            to->spoilt = true;
+    }
+    if (size && host[size - 1] == '.')
+        size--;
+    size_t label = 0;
+    for (size_t i = 0; i < size; i++) {
+        char c = host[i];
+        bool dash = c == '-';
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        bool dot = c == '.' && label && host[i - 1] != '-';
+        label = dot ? 0 : label + 1;
+        if (!(letter || dot || (dash && label > 1)) || label > LABEL_LIMIT)
+            to->spoilt = true;
+        put(to, &c, 1);
+    }
+    if (!label || host[size - 1] == '-')
+        to->spoilt = true;
+}
+
+/* files.py and cache.py: the entry, its form and its time. */
+
+/* Whether a file is our own and nobody else may touch it. */
+static bool trusted(int file, struct stat *at)
+{
+    return file >= 0 && !fstat(file, at) && at->st_uid == geteuid() &&
+           !(at->st_mode & (S_IRWXG | S_IRWXO));
+}
+
+static void put_entry(struct text *to, const char *path, const char *name)
+{
+    struct stat at;
+    int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, file = -1;
+    int directory = open(path, flags | O_DIRECTORY);
+    if (trusted(directory, &at))
+        file = openat(directory, name, flags);
+    ssize_t size = -1;
+    if (trusted(file, &at) && S_ISREG(at.st_mode) && at.st_size <= ENTRY_LIMIT)
+        size = read(file, to->bytes, to->room);
+    if (size < 0)
+        to->spoilt = true;
+    else
+        to->bytes[to->size = (size_t)size] = '\0';
+    if (file >= 0)
+        close(file);
+    if (directory >= 0)
+        close(directory);
+}
+
+/* Step over what has to come next; false if it does not. */
+static bool step(const char **at, const char *expected)
+{
+    size_t size = strlen(expected);
+    if (strncmp(*at, expected, size))
+        return false;
+    *at += size;
+    return true;
+}
+
+/* Step over a line with a number in it, written as Python writes it. */
+static bool step_seconds(const char **at, const char *name, int64_t *seconds)
+{
+    if (!step(at, name))
+        return false;
+    size_t digits = strspn(*at, DIGITS);
+    if (!digits || digits > 12 || (**at == '0' && digits > 1))
+        return false;
+    *seconds = strtoll(*at, NULL, 10);
+    *at += digits;
+    return step(at, "\n");
+}
+
+/* Whether `now` is in the first half of the life of a token. As in cache.py, to the last bit. */
+static bool fresh(int64_t issued, int64_t expires, double now)
+{
+    double left = (double)expires - now, life = (double)(expires - issued);
+    return (double)issued <= now && left > LAST_SECONDS && left > life / 2;
+}
+
+/* The token of an entry that is exactly what cache.encode writes under `key`, and fresh. */
+static void put_token(struct text *to, const struct text *entry, const struct text *key,
+                      double now)
+{
+    char buffer[DIGEST_SIZE + 1];
+    struct text digest = TEXT(buffer);
+    int64_t issued, expires;
+    bool room = !to->spoilt;
+    to->spoilt = true;
+    if (entry->spoilt || entry->size < key->size || memcmp(entry->bytes, key->bytes, key->size))
+        return;
+    const char *at = entry->bytes + key->size;
+    for (const char *c = at; c < entry->bytes + entry->size; c++)
+        if ((*c < ' ' && *c != '\n') || *c > '~' || *c == '"' || *c == '\\')
+            return;
+    if (!step_seconds(&at, "issued ", &issued) || !step_seconds(&at, "expires ", &expires) ||
+        !step(&at, "source "))
+        return;
+    at += strcspn(at, "\n");
+    if (!step(&at, "\ntoken "))
+        return;
+    const char *token = at;
+    at += strcspn(at, "\n");
+    size_t size = (size_t)(at - token);
+    if (!size || !step(&at, "\n"))
+        return;
+    put_digest(&digest, entry->bytes, (size_t)(at - entry->bytes));
+    if (!step(&at, "check ") || !step(&at, digest.bytes) || !step(&at, "\n") ||
+        at != entry->bytes + entry->size || !fresh(issued, expires, now))
+        return;
+    to->spoilt = !room;
+    put(to, token, size);
+}
+
+/* The answer of `get` to what a client sent; spoilt if the Python program has to give it. */
+static void put_answer(struct text *to, const struct text *request, double now)
+{
+    static char url_buffer[URL_LIMIT + 1], key_buffer[ENTRY_LIMIT], entry_buffer[ENTRY_LIMIT + 2];
+    char path_buffer[PATH_MAX], name_buffer[HOST_LIMIT + 1 + DIGEST_SIZE + 1];
+    struct text url = TEXT(url_buffer), key = TEXT(key_buffer), entry = TEXT(entry_buffer);
+    struct text path = TEXT(path_buffer), name = TEXT(name_buffer);
+
+    to->spoilt = true;
+    put(&url, request->bytes, request->size);
+    if (url.spoilt || !trim(&url) || variable("AWS_ECR_DISABLE_CACHE") ||
+        variable("AWS_ECR_LOG_FILE") || getenv("ANDROID_DATA"))
+        return;
+
+    name.room = HOST_LIMIT;
+    put_host(&name, url.bytes);
+    name.room = sizeof name_buffer - 1;
+    put_string(&key, NAME " cache 1\nhost ");
+    put(&key, name.bytes, name.size);
+    put_string(&key, "\n");
+    put_machine(&key);
+    put_files(&key);
+    put_variables(&key);
+    put_string(&key, "\n");
+    put_string(&name, ".");
+    put_digest(&name, key.bytes, key.size);
+
+    if (variable("AWS_ECR_CACHE_DIR"))
+        put_path(&path, variable("AWS_ECR_CACHE_DIR"));
+    else
+        put_directory(&path, "XDG_CACHE_HOME", "/.cache");
+    while (path.size > 1 && path.bytes[path.size - 1] == '/') /* it would have a link followed */
+        path.bytes[--path.size] = '\0';
+    if (key.spoilt || name.spoilt || path.spoilt)
+        return;
+
+    put_entry(&entry, path.bytes, name.bytes);
+    to->spoilt = false;
+    put_string(to, "{\"ServerURL\":\"");
+    put(to, url.bytes, url.size);
+    put_string(to, "\",\"Username\":\"AWS\",\"Secret\":\"");
+    put_token(to, &entry, &key, now);
+    put_string(to, "\"}\n");
+}
+
+/* The process: streams, and the Python program in our place. */
+
+/* Wait until a stream can go on that its owner's event loop made one that does not block. */
+static void wait_for(int stream, short event)
+{
+    struct pollfd wanted = {.fd = stream, .events = event};
+    poll(&wanted, 1, -1);
+}
+
+/* Write all of it; false if nobody listens any more. */
+static bool write_all(int stream, const char *bytes, size_t size)
+{
+    while (size) {
+        ssize_t written = write(stream, bytes, size);
+        if (written < 0 && errno == EAGAIN)
+            wait_for(stream, POLLOUT);
+        else if (written < 0 && errno != EINTR)
+            return false;
+        if (written > 0) {
+            bytes += written;
+            size -= (size_t)written;
+        }
+    }
+    return true;
+}
+
+/* Read stdin to its end and keep as much as the Python program would look at: one byte more than a
+ * server URL can have. False, with errno, if it cannot be read. */
+static bool read_request(struct text *request)
+{
+    char chunk[4096];
+    for (;;) {
+        ssize_t size = read(0, chunk, sizeof chunk);
+        if (size < 0 && errno == EAGAIN)
+            wait_for(0, POLLIN);
+        if (size < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (size <= 0)
+            return !size;
+        size_t room = request->room - request->size;
+        put(request, chunk, (size_t)size < room ? (size_t)size : room);
+    }
+}
+
+/* Have stdin read once more what was read from it; what a pipe may not hold, a child feeds it. */
+static bool put_back(const struct text *request)
+{
+    int ends[2];
+    if (pipe(ends))
+        return false;
+    pid_t child = request->size > PIPE_BUF ? fork() : getpid();
+    if (child < 0 || (request->size <= PIPE_BUF && !write_all(ends[1], request->bytes, request->size)))
+        return false;
+    if (!child) {
+        close(ends[0]);
+        _exit(!write_all(ends[1], request->bytes, request->size));
+    }
+    bool moved = dup2(ends[0], 0) == 0;
+    close(ends[0]);
+    close(ends[1]);
+    return moved;
+}
+
+/* Become the Python program. If that fails the protocol's way to say so is stdout and a 1. */
+static int hand_over(char **argv)
+{
+    char buffer[PATH_MAX];
+    struct text path = TEXT(buffer);
+    if (*PROGRAM != '/') { /* from where we are, behind all links; there may be no /proc to ask */
+        const char *self = (const char *)getauxval(AT_EXECFN);
+        path.spoilt = !self || !realpath(self, buffer);
+        path.size = path.spoilt ? 0 : (size_t)(strrchr(buffer, '/') - buffer) + 1;
+    }
+    put_string(&path, PROGRAM);
+    if (!path.spoilt)
+        execv(path.bytes, argv);
+    static const char sorry[] = "docker-credential-ecr: its program cannot be started: " PROGRAM "\n";
+    write_all(1, sorry, sizeof sorry - 1);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    static char request_buffer[URL_LIMIT + 2], answer_buffer[URL_LIMIT + ENTRY_LIMIT + 64];
+    struct text request = TEXT(request_buffer), answer = TEXT(answer_buffer);
+    struct timespec now;
+
+    /* What is opened here must not take the place of a stream that the caller closed. */
+    bool get = argc == 2 && !strcmp(argv[1], "get") && !clock_gettime(CLOCK_REALTIME, &now);
+    for (int stream = 0; stream < 3; stream++)
+        get = get && fcntl(stream, F_GETFD) >= 0;
+    if (!get)
+        return hand_over(argv);
+
+    if (!read_request(&request)) {
+        /* Half a request is none: the Python program must fail to read it, too. */
+        int unreadable = request.size ? open("/dev/null", O_WRONLY | O_CLOEXEC) : 0;
+        return unreadable >= 0 && dup2(unreadable, 0) == 0 ? hand_over(argv) : 1;
+    }
+    put_answer(&answer, &request, (double)(now.tv_sec * SECOND + now.tv_nsec) / (double)SECOND);
+    if (answer.spoilt)
+        return put_back(&request) ? hand_over(argv) : 1;
+    signal(SIGPIPE, SIG_IGN);
+    return !write_all(1, answer.bytes, answer.size);
+}

