@@ -1,0 +1,227 @@
+"""What the torture found, and is mended: each finding held by itself."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ecr_credential_helper import ecr, identity, renewal, verbs
+from ecr_credential_helper.cache import Cache, Entry, Key
+from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.question import Question
+from ecr_credential_helper.registry import Registry, host_of
+from ecr_credential_helper.settings import Target
+from tests.aws_loopback import basic_credentials
+from tests.conftest import Authority
+
+from . import aws, faults, load, stdin, users
+from .room import HOST, Rack, Room
+
+QUESTION = Question(Target(Registry(HOST, account="111122223333", region="eu-west-1")))
+needs_root = pytest.mark.needs("root")
+
+
+@pytest.fixture
+def room(tmp_path: Path, authority: Authority) -> Room:
+    """Return a room for one finding."""
+    return Room(tmp_path / "room", authority)
+
+
+def unblocking(rack: Rack) -> int:
+    """Give pipes that do not block."""
+    return stdin.unblocking(rack, Room(rack.home, Authority("", "", "")))
+
+
+@pytest.mark.parametrize("torture", [unblocking, faults.umasks])
+def test_anybody_finds_it_mended(torture: Callable[[Rack], int], room: Room) -> None:
+    """What needs no rights."""
+    with room.rack() as rack:
+        assert torture(rack)
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "torture", [faults.no_home, faults.no_null_device, users.sudo, users.cache_of_another]
+)
+def test_root_finds_it_mended(torture: Callable[[Rack], int], room: Room) -> None:
+    """What needs root to be arranged."""
+    with room.rack() as rack:
+        assert torture(rack)
+
+
+def test_no_process_is_left_behind_that_will_not_end(room: Room) -> None:
+    """A credential_process that ignores SIGTERM is killed, with all that it started."""
+    assert load.stubborn(room) == {"stubborn processes left behind": 0}
+
+
+def test_no_token_is_kept_longer_than_aws_documents(room: Room) -> None:
+    """An expiry in the far future is cut to twelve hours, or is none."""
+    assert aws.far_future(room)
+
+
+def test_an_answer_that_drips_is_given_up(room: Room) -> None:
+    """An answer that comes a byte at a time does not outlast the deadline."""
+    assert aws.drips(room)
+
+
+@pytest.mark.parametrize(
+    ("server_url", "host"),
+    [(f"{HOST}/a://b", HOST), (f"evil.com/x://{HOST}", "evil.com"), (f"x://{HOST}", None)],
+)
+def test_a_scheme_comes_before_the_path(server_url: str, host: str | None) -> None:
+    """What looks like a scheme within the path is part of the path."""
+    assert host_of(server_url) == host
+
+
+@pytest.mark.parametrize("expiration", ["9" * 400, "-" + "9" * 400, "-" + "9" * 4000, "-1"])
+def test_a_login_with_an_absurd_expiry_spoils_nothing(expiration: str, room: Room) -> None:
+    """After a login with a token whose expiry is no time, a get answers."""
+    secret = basic_credentials('{"payload":"', f'","expiration":{expiration}}}')
+    with room.rack() as rack:
+        assert rack.store(HOST, "AWS", secret).status == 0
+        assert rack.get(HOST).status == 0
+        assert rack.run("list").status == 0
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 2**70, 2**43 + 1])
+def test_an_entry_with_a_number_beyond_all_times_is_a_miss(number: int, tmp_path: Path) -> None:
+    """Arithmetic with such a number would end in an error."""
+    cache, key = Cache(str(tmp_path / "cache")), Key(HOST, b"me\n")
+    cache.save(key, Entry(number, number, "env", "x"))
+    assert cache.load(key) is None
+    cache.save(key, Entry(0, number, "env", "x"))
+    assert cache.load(key) is None
+
+
+def test_what_is_left_of_a_clock_that_was_ahead_is_swept(tmp_path: Path) -> None:
+    """Debris from tomorrow, and an entry that was issued then, do not stay for ever."""
+    cache, now = Cache(str(tmp_path / "cache")), time.time()
+    cache.save(Key(HOST, b"me\n"), Entry(int(now + 1e8), int(now + 1e8 + 43200), "env", "x"))
+    for ending in ("0123456789abcdef.tmp", "lock", "refresh"):
+        file = tmp_path / "cache" / f"{Key(HOST, b'me').name}.{ending}"
+        file.touch(0o600)
+        os.utime(file, (now + 1e8, now + 1e8))
+    cache.sweep(now)
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_list_passes_by_what_is_not_ours(room: Room) -> None:
+    """A file in the cache whose name is no host does not end list."""
+    with room.rack() as rack:
+        rack.answered(rack.get(HOST))
+        for name in (b"\xff.0123456789abcd", b'a"b.0123456789abcd', b"a b.0123456789abcd"):
+            with open(os.path.join(os.fsencode(rack.cache), name), "wb"):
+                pass
+        assert rack.run("list").answer == {f"https://{HOST}": "AWS"}
+
+
+def test_a_machine_id_that_is_a_directory_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where a container mounts a file that the host lacks, it finds a directory."""
+    opened = os.open
+    monkeypatch.setattr(os, "open", lambda _path, flags: opened(tmp_path, flags))
+    assert identity._machine_id() == "-"
+
+
+def test_settings_that_are_nested_too_deep_are_told(room: Room) -> None:
+    """A file that the parser gives up on is a mistake in that file."""
+    with room.rack() as rack:
+        path = rack.home / "settings.toml"
+        path.write_text("a = " + "[" * 100_000)
+        rack.env["AWS_ECR_CONFIG_FILE"] = str(path)
+        result = rack.get(HOST)
+        assert result.status == 1
+        assert f"{path}: not TOML" in result.out
+
+
+@pytest.mark.parametrize("zone", ["+9999999999", "-99999999999999", "+99999"])
+def test_a_date_header_beyond_all_zones_is_a_clear_error(zone: str) -> None:
+    """A Date that no calendar holds is that of something that is not AWS, or is passed by."""
+    answer = {
+        "authorizationData": [
+            {"authorizationToken": basic_credentials("AWS", "x"), "expiresAt": datetime.now(UTC)}
+        ],
+        "ResponseMetadata": {"HTTPHeaders": {"date": f"Mon, 23 Nov 2026 00:00:00 {zone}"}},
+    }
+    with pytest.raises(HelperError):
+        ecr._checked(answer, QUESTION)
+
+
+def test_what_is_told_is_one_line(room: Room) -> None:
+    """A control character in a path begins no line and steers no terminal."""
+    with room.rack() as rack:
+        env: dict[str, str | None] = {"AWS_ECR_CACHE_DIR": "/dev/null/a\nb\x1b[31m"}
+        result = rack.get(HOST, env=env)
+        rack.answered(result)
+        assert "a b [31m" in result.err
+        assert result.err.count("\n") == 1
+
+
+class Lines(list[str]):
+    """A context's lines to the person at the terminal."""
+
+
+def late(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[verbs.Context, Lines]:
+    """Return a context with a token in its last eighth, and what is told."""
+    lines = Lines()
+    monkeypatch.setenv("AWS_ECR_CACHE_DIR", str(tmp_path / "cache"))
+    context, now = verbs.Context(time.time, lines.append), int(time.time())
+    context.cache.save(Key(HOST, context.identity), Entry(now - 40_000, now + 3_200, "env", "late"))
+    return context, lines
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ImportError("no botocore"), OSError(24, "Too many")]
+)
+def test_whatever_fails_a_token_at_hand_is_served(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without memory, library or descriptors to ask AWS with, a late token is still good."""
+    context, lines = late(monkeypatch, tmp_path)
+
+    def fail(*_: object) -> Entry:
+        raise error
+
+    monkeypatch.setattr(renewal, "_ask", fail)
+    assert '"Secret":"late"' in verbs.get(HOST.encode(), context)
+    assert len(lines) == 1
+    assert "the token at hand is still good" in lines[0]
+
+
+def test_without_a_thread_to_ask_in_a_token_at_hand_is_served(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A limit on threads is told as what it is."""
+    context, lines = late(monkeypatch, tmp_path)
+
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    assert '"Secret":"late"' in verbs.get(HOST.encode(), context)
+    assert "no thread can be started" in lines[0]
+
+
+@pytest.mark.needs("root", "unshare")
+def test_without_a_home_no_directory_called_tilde_is_read(room: Room) -> None:
+    """A credential_process that waits in ./~/.aws/config is not run."""
+    with room.rack() as rack:
+        place = rack.home / "place"
+        (place / "~" / ".aws").mkdir(parents=True)
+        process = f"credential_process = touch {rack.home}/run"
+        (place / "~" / ".aws" / "config").write_text(f"[default]\n{process}\n")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "HOME", "AWS_ECR_CACHE_DIR"):
+            del rack.env[name]
+        command = ["unshare", "--user", f"--map-user={faults.NOBODY}", str(rack.executable), "get"]
+        done = subprocess.run(
+            command, env=rack.env, cwd=place, input=HOST.encode(), capture_output=True, check=False
+        )
+        assert done.returncode == 1
+        assert b"no AWS credentials" in done.stderr
+        assert not (rack.home / "run").exists()
