@@ -70,24 +70,57 @@ front-test: $(INSTALLED) front
 	FRONT_CASES=100000 FRONT_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/python -m pytest tests/test_front.py
 	HELPER_UNDER_TEST=$(CURDIR)/$(FRONT)/docker-credential-ecr $(BIN)/python -m pytest $(THROUGH_FRONT)
 
-# Everything that is given out, in dist/, built by an environment of its own.
+# Everything that is given out, in dist/, built by an environment of its own; each form by its target.
 
 PACKER := build/packer
+FROZEN := build/standalone
+ENGINE ?= docker
+REPOSITORY ?= OWNER/ecr-credential-helper
 
-.PHONY: packages packages-test
+.PHONY: wheel standalone linux image formula packages packages-test packages-bench
 
-# For this target alone: pip compiles to bytecode that is slower to load where it is set.
-packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
+# For these targets alone: pip compiles to bytecode that is slower to load where it is set.
+wheel standalone linux packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
+
 packages:
-	rm -rf dist build/standalone $(PACKER)
-	$(PYTHON) -m venv $(PACKER)
-	$(PACKER)/bin/python -m pip install --quiet --disable-pip-version-check '.[packaging]'
-	$(PACKER)/bin/python -m build --outdir dist
-	$(PACKER)/bin/python packaging/standalone/standalone.py build/standalone
-	mv build/standalone/*.tar.gz dist
-	$(PACKER)/bin/python packaging/linux/packages.py build/standalone/docker-credential-ecr-*/ dist
+	rm -rf dist $(FROZEN) $(PACKER)
+	$(MAKE) wheel linux formula
 	cd dist && sha256sum -- * > SHA256SUMS
 
+wheel: $(PACKER)/installed
+	rm -f dist/ecr_credential_helper-*
+	$(PACKER)/bin/python -m build --outdir dist
+
+standalone: $(PACKER)/installed
+	rm -rf $(FROZEN)
+	mkdir -p dist
+	$(PACKER)/bin/python packaging/standalone.py $(FROZEN)
+	cp $(FROZEN)/*.tar.gz dist
+
+linux: standalone
+	$(PACKER)/bin/python packaging/packages.py $(FROZEN)/*/ dist
+
+image: standalone
+	$(ENGINE) build --tag docker-credential-ecr --file packaging/image/Containerfile \
+		--build-arg DIRECTORY=$$(basename $(FROZEN)/*/) $(FROZEN)
+
+formula: wheel
+	cd dist && sdist=$$(ls ecr_credential_helper-*.tar.gz) && version=$${sdist#*-} && \
+	sed -e "s,@REPOSITORY@,$(REPOSITORY),; s,@SDIST@,$$sdist,; s,@VERSION@,$${version%.tar.gz}," \
+		-e "s,@SHA256@,$$(sha256sum $$sdist | cut -d ' ' -f 1)," \
+		../packaging/homebrew/docker-credential-ecr.rb.in > docker-credential-ecr.rb
+
+$(PACKER)/installed: $(SOURCES) $(wildcard packaging/front/* packaging/standalone/*)
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed: make PYTHON=..." >&2; exit 1; }
+	test -x $(PACKER)/bin/python || $(PYTHON) -m venv $(PACKER)
+	$(PACKER)/bin/python -m pip install --quiet --disable-pip-version-check '.[packaging]'
+	touch $@
+
+# Each form installed and used from a clean place, against the loopback AWS and by a real engine.
 packages-test: $(INSTALLED) packages
-	$(BIN)/python -m pip install --quiet pipx uv
-	PACKAGES=$(CURDIR)/dist $(BIN)/python -m pytest tests/test_packages.py
+	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) $(BIN)/python -m pytest tests/test_packages.py tests/e2e/test_packages.py
+	HELPER_UNDER_TEST=$$(ls -d $(CURDIR)/$(FROZEN)/*/)docker-credential-ecr $(BIN)/python -m pytest tests/test_sources.py
+
+# The table of packaging/README.md.
+packages-bench: $(INSTALLED) packages
+	$(BIN)/python -m tests.benchmarks.forms dist

@@ -8,8 +8,17 @@ _GRACE = 0.5
 
 
 def own_command(arguments: list[str]) -> list[str]:
-    """Return the command that starts this program with `arguments`, wherever PATH leads."""
-    program = [] if getattr(sys, "frozen", False) else ["-P", "-m", "ecr_credential_helper"]
+    """Return the command that starts this program with `arguments`, wherever PATH leads.
+
+    A script is started as one again: what it is of need not be on the path of a Python alone.
+    """
+    main = sys.modules["__main__"]
+    if getattr(sys, "frozen", False):
+        program = []
+    elif main.__spec__ is None and main.__file__:
+        program = [main.__file__]
+    else:
+        program = ["-P", "-m", "ecr_credential_helper"]
     return [sys.executable, *program, *arguments]
 
 

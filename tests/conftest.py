@@ -22,7 +22,7 @@ from tests.needs import SYSTEM_PATH, check
 pytest_plugins = ("tests.clients_page",)
 
 # What is built by `make packages` is tested by `make packages-test`.
-collect_ignore = [] if "PACKAGES" in os.environ else ["test_packages.py"]
+collect_ignore = [] if "PACKAGES" in os.environ else ["test_packages.py", "e2e/test_packages.py"]
 
 # Another form of the program may be named, to be put through the same tests.
 EXECUTABLE = Path(

@@ -1,14 +1,17 @@
 """Every form the program is given out in: what is in it, and a life with it from a clean place.
 
-`make packages-test` builds them into dist/ and names that directory in PACKAGES.
+`make packages-test` builds them first (see tests/forms.py).
 """
 
+import ast
+import filecmp
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,37 +19,34 @@ import pytest
 from tests.aws_loopback import USER_KEY, USER_SECRET, Loopback
 from tests.conftest import Helper, Result
 from tests.entries import HOST, LIFE, rewrite, secret_of, until
-from tests.needs import SYSTEM_PATH
+from tests.forms import (
+    DROP_IN,
+    FORMS,
+    INSTALL,
+    NAME,
+    PACKAGES,
+    ROOT,
+    by_directory,
+    by_package,
+    deb_tool,
+    older,
+    only,
+    pip_install,
+    pythons,
+    rpm_tool,
+    run,
+)
+from tests.needs import check, namespace
 
-ROOT = Path(__file__).parent.parent
 PACKAGE = "ecr_credential_helper"
-NAME = "docker-credential-ecr"
-PACKAGES = Path(os.environ.get("PACKAGES") or "/nonexistent")
 LOWEST = ("boto3==1.41.0", "botocore==1.41.0", "platformdirs==4.14.0")
-TOOLS = Path(sys.executable).parent
+# A script is not told by the kernel what it was called by.
+NAMELESS = ("apk",)
 
 pytestmark = pytest.mark.needs("Linux")
 
-# What the tools that install need of the environment that the tests are run in.
-KEPT = ("PIP_", "UV_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
-
-def only(pattern: str) -> Path:
-    """Return the one package of a name."""
-    (path,) = PACKAGES.resolve().glob(pattern)
-    return path
-
-
-def run(*command: str | Path, **variables: str) -> str:
-    """Run a tool in a clean environment; return what it prints."""
-    env = {name: value for name, value in os.environ.items() if name.upper().startswith(KEPT)}
-    env |= {"PATH": SYSTEM_PATH, "HOME": "/nonexistent", **variables}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def live(helper: Helper, aws: Loopback, executable: Path) -> None:
+def live(helper: Helper, aws: Loopback, executable: Path, called: str = DROP_IN) -> None:
     """Live with an installed program: cold, warm, half way, listed, erased, renamed."""
     helper.executable = executable
     first = helper.get(HOST)
@@ -59,9 +59,15 @@ def live(helper: Helper, aws: Loopback, executable: Path) -> None:
     until(lambda: aws.count("ecr") == 2 and secret_of(helper.get(HOST).answer) != secret)
     assert helper.run("list").answer == {f"https://{HOST}": "AWS"}
     assert helper.run("erase", stdin=HOST.encode()) == Result(0, b"", b"")
-    called = helper.run("version", argv0="docker-credential-ecr-login").out
-    assert called.startswith("docker-credential-ecr-login (ecr-credential-helper) ")
+    version = helper.run("version", argv0=DROP_IN).out
+    assert version.startswith(f"{called} (ecr-credential-helper) ")
     assert helper.get("example.com").stdout == b"credentials not found in native keychain\n"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_form_does_all_of_it(helper: Helper, aws: Loopback, tmp_path: Path, form: str) -> None:
+    """Installed where nothing else is, it lives with a loopback AWS."""
+    live(helper, aws, FORMS[form](tmp_path), NAME if form in NAMELESS else DROP_IN)
 
 
 def sources(*names: str) -> set[str]:
@@ -71,9 +77,31 @@ def sources(*names: str) -> set[str]:
         path = ROOT / name
         for file in [path] if path.is_file() else path.rglob("*"):
             ours = file.relative_to(ROOT)
-            if file.is_file() and not {"__pycache__", ".pytest_cache"} & set(ours.parts):
+            if file.is_file() and not {"__pycache__", ".pytest_cache", "node_modules"} & set(
+                ours.parts
+            ):
                 found.add(str(ours))
     return found
+
+
+def same_bytes(one: Path, other: Path) -> None:
+    """Hold that two directories have the same files, with the same bytes."""
+    names = sorted(path.name for path in one.iterdir())
+    assert names == sorted(path.name for path in other.iterdir())
+    assert filecmp.cmpfiles(one, other, names, shallow=False) == (names, [], [])
+
+
+def test_two_builds_make_the_same_bytes(tmp_path: Path) -> None:
+    """All of it, built again from a copy of the sources in another place."""
+    copy = tmp_path / "copy"
+    ignored = shutil.ignore_patterns(
+        "build", "dist", ".venv*", ".git", "node_modules", "__pycache__"
+    )
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    with tarfile.open(only(f"{NAME}-*.tar.gz")) as archive:
+        time = archive.getmembers()[0].mtime
+    run("make", "-C", copy, "packages", f"PYTHON={sys.executable}", SOURCE_DATE_EPOCH=str(time))
+    same_bytes(PACKAGES, copy / "dist")
 
 
 # The wheel and the sdist
@@ -86,6 +114,13 @@ def test_the_wheel_holds_the_package_and_nothing_else() -> None:
     assert wheel.name == f"{stem}-py3-none-any.whl"
     info = {f"{stem}.dist-info/{name}" for name in ("METADATA", "RECORD", "WHEEL")}
     info |= {f"{stem}.dist-info/licenses/LICENSE", f"{stem}.data/scripts/{NAME}"}
+    shared = f"{stem}.data/data/share"
+    info |= {
+        f"{shared}/man/man1/{NAME}.1",
+        f"{shared}/bash-completion/completions/{NAME}",
+        f"{shared}/zsh/site-functions/_{NAME}",
+        f"{shared}/fish/vendor_completions.d/{NAME}.fish",
+    }
     with zipfile.ZipFile(wheel) as archive:
         assert set(archive.namelist()) == sources(PACKAGE) | info
         script = archive.read(f"{stem}.data/scripts/{NAME}")
@@ -94,29 +129,17 @@ def test_the_wheel_holds_the_package_and_nothing_else() -> None:
 
 def test_the_sdist_holds_what_builds_and_tests_it() -> None:
     """The sources, the tests and the packaging, and nothing that was built."""
-    sdist = only("*_helper-*.tar.gz")
-    with tarfile.open(sdist) as archive:
+    with tarfile.open(only("*_helper-*.tar.gz")) as archive:
         names = {member.name.partition("/")[2] for member in archive.getmembers()}
-    files = sources(PACKAGE, "bin", "tests", "packaging", "Makefile", "CHANGELOG.md")
-    files |= {"LICENSE", "README.md", "pyproject.toml", ".gitignore", "PKG-INFO"}
+    files = sources(PACKAGE, "bin", "docs", "tests", "packaging", "Makefile", "CHANGELOG.md")
+    files |= {"LICENSE", "README.md", "SECURITY.md", "pyproject.toml", ".gitignore", "PKG-INFO"}
     assert names == files
 
 
-def pip_install(directory: Path, *what: str | Path, python: str = sys.executable) -> Path:
-    """Install into a new environment; return the executable."""
-    run(python, "-m", "venv", directory)
-    run(directory / "bin" / "python", "-m", "pip", "install", "--quiet", *what)
-    return directory / "bin" / NAME
-
-
-def test_pip_installs_the_wheel(helper: Helper, aws: Loopback, tmp_path: Path) -> None:
-    """From the wheel, with the newest of everything."""
-    live(helper, aws, pip_install(tmp_path / "venv", only("*.whl")))
-
-
-def test_pip_installs_the_sdist(helper: Helper, aws: Loopback, tmp_path: Path) -> None:
-    """From the sdist, which is built on the way."""
-    live(helper, aws, pip_install(tmp_path / "venv", only("*_helper-*.tar.gz")))
+@pytest.mark.parametrize("python", pythons(), ids=lambda python: python.name)
+def test_every_python_does(helper: Helper, aws: Loopback, tmp_path: Path, python: Path) -> None:
+    """Of this machine, from 3.11 to the newest."""
+    live(helper, aws, pip_install(tmp_path / "venv", only("*.whl"), python=python))
 
 
 def test_the_oldest_dependencies_do(helper: Helper, aws: Loopback, tmp_path: Path) -> None:
@@ -127,40 +150,21 @@ def test_the_oldest_dependencies_do(helper: Helper, aws: Loopback, tmp_path: Pat
     live(helper, aws, pip_install(tmp_path / "venv", only("*.whl"), *LOWEST))
 
 
-def test_pipx_installs_it(helper: Helper, aws: Loopback, tmp_path: Path) -> None:
-    """By pipx, which puts the executable on PATH."""
-    variables = {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin")}
-    variables |= {"HOME": str(tmp_path), "PIPX_DEFAULT_PYTHON": sys.executable}
-    run(TOOLS / "pipx", "install", "--backend", "pip", only("*.whl"), **variables)
-    live(helper, aws, tmp_path / "bin" / NAME)
-
-
-def test_uv_installs_it(helper: Helper, aws: Loopback, tmp_path: Path) -> None:
-    """By `uv tool`, likewise."""
-    variables = {"UV_TOOL_DIR": str(tmp_path / "tools"), "UV_TOOL_BIN_DIR": str(tmp_path / "bin")}
-    variables |= {"HOME": str(tmp_path), "UV_PYTHON_DOWNLOADS": "never"}
-    variables |= {"UV_CACHE_DIR": str(tmp_path / "cache"), "UV_SYSTEM_CERTS": "true"}
-    run(TOOLS / "uv", "tool", "install", "--python", sys.executable, only("*.whl"), **variables)
-    live(helper, aws, tmp_path / "bin" / NAME)
-
-
 # The directory that needs no Python
 
 
 @pytest.fixture
 def standalone(tmp_path: Path) -> Path:
     """Return the directory, unpacked where nothing else is."""
-    with tarfile.open(only(f"{NAME}-*.tar.gz")) as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
-    (directory,) = (tmp_path / "unpacked").iterdir()
-    return directory
+    return by_directory(tmp_path).parent
 
 
-def test_the_directory_needs_no_python(helper: Helper, aws: Loopback, standalone: Path) -> None:
-    """It works wherever it is unpacked, with nothing on PATH, and a warm get starts no Python."""
+def test_a_warm_get_starts_no_python(helper: Helper, standalone: Path) -> None:
+    """With nothing on PATH, and without the program behind the front door."""
+    helper.executable = standalone / NAME
     helper.env["PATH"] = "/nonexistent"
-    live(helper, aws, standalone / NAME)
     token = helper.get(HOST)
+    assert secret_of(token.answer)
     (standalone / "program").rename(standalone / "moved")
     assert helper.get(HOST) == token
 
@@ -247,49 +251,133 @@ def below(directory: Path) -> set[str]:
 
 
 @pytest.mark.needs("root", "rpm", "dpkg")
-@pytest.mark.parametrize("kind", ["deb", "rpm"])
-def test_a_package_comes_and_goes(helper: Helper, aws: Loopback, tmp_path: Path, kind: str) -> None:
-    """Installed, used, installed anew, and removed without anything left behind."""
+@pytest.mark.parametrize(("kind", "tool"), [("deb", deb_tool), ("rpm", rpm_tool)])
+def test_a_package_comes_and_goes(
+    tmp_path: Path, kind: str, tool: Callable[[Path], list[str | Path]]
+) -> None:
+    """Installed, upgraded from an older version, and removed without anything left behind."""
     root = tmp_path / "root"
-    (root / "var/lib/dpkg").mkdir(parents=True)
-    (root / "var/lib/dpkg/status").touch()
-    if kind == "deb":
-        tool: tuple[str, ...] = (
-            "dpkg",
-            f"--root={root}",
-            "--force-depends",
-            "--force-not-root",
-            "--log=/dev/null",
-        )
-        install, remove = [*tool, "--install"], [*tool, "--purge"]
-        files = [only(f"{NAME}_*.deb"), only(f"{NAME}-login_*.deb")]
-    else:
-        tool = ("rpm", f"--root={root}", "--dbpath=/var/lib/rpm", "--nodeps")
-        install, remove = [*tool, "--upgrade", "--force"], [*tool, "--erase"]
-        files = [only(f"{NAME}-[0-9]*.rpm"), only(f"{NAME}-login-*.rpm")]
-    for _ in range(2):
-        for file in files:
-            run(*install, file)
-    for name in (NAME, f"{NAME}-login"):
-        version = subprocess.run(
-            [root / "usr/bin" / name, "version"], capture_output=True, check=True
-        )
-        assert version.stdout.startswith(f"{name} (ecr-credential-helper) ".encode())
-        assert (root / f"usr/share/man/man1/{name}.1.gz").exists()
-        assert (root / f"usr/share/doc/{name}/copyright").exists()
-    live(helper, aws, root / "usr/bin" / NAME)
-    for name in (f"{NAME}-login", NAME):
-        run(*remove, name)
+    root.mkdir()
+    INSTALL[kind](root, older(tmp_path))
+    query = {"deb": ("--list", NAME), "rpm": ("--query", NAME)}[kind]
+    assert "0.0.1" in run(*tool(root), *query)
+    INSTALL[kind](root)
+    assert "0.0.1" not in run(*tool(root), *query)
+    for name in (NAME, DROP_IN):
+        version = run(root / "usr/bin" / name, "version")
+        assert version.startswith(f"{name} (ecr-credential-helper) ")
+    for name in (DROP_IN, NAME):
+        run(*tool(root), {"deb": "--purge", "rpm": "--erase"}[kind], name)
     left = {name for name in below(root) if not name.startswith(("var/lib/dpkg/", "var/lib/rpm/"))}
     assert not left
 
 
+@pytest.mark.parametrize("kind", INSTALL)
+def test_a_package_has_what_its_users_look_for(tmp_path: Path, kind: str) -> None:
+    """Manual pages, completions, copyright and licences, where the distribution has them."""
+    by_package(kind)(tmp_path)
+    share = tmp_path / kind / "usr/share"
+    zsh = "vendor-completions" if kind == "deb" else "site-functions"
+    for name in (NAME, DROP_IN):
+        assert (share / f"man/man1/{name}.1.gz").exists()
+        assert (share / f"doc/{name}/copyright").exists()
+    assert (
+        f"-F _shtab_{NAME.replace('-', '_')} {NAME}"
+        in (share / f"bash-completion/completions/{NAME}").read_text()
+    )
+    assert (share / f"zsh/{zsh}/_{NAME}").read_text().startswith(f"#compdef {NAME}")
+    assert f"complete -c {NAME}" in (share / f"fish/vendor_completions.d/{NAME}.fish").read_text()
+    assert {"boto3", "botocore", "urllib3"} <= {
+        path.name for path in (share / f"doc/{NAME}/licenses").iterdir()
+    }
+    assert '"CycloneDX"' in (share / f"doc/{NAME}/sbom.cdx.json").read_text()
+
+
 @pytest.mark.needs("lintian")
-@pytest.mark.parametrize("pattern", [f"{NAME}_*.deb", f"{NAME}-login_*.deb"])
+@pytest.mark.parametrize("pattern", [f"{NAME}_*.deb", f"{DROP_IN}_*.deb"])
 def test_lintian_has_nothing_to_say(pattern: str) -> None:
     """Beyond what its overrides explain."""
     command = ("lintian", "--allow-root", "--fail-on", "error,warning", only(pattern))
     assert run(*command, HOME="/tmp") == ""
+
+
+def apk_info(file: Path) -> dict[str, list[str]]:
+    """Return what a .apk says of itself, by field."""
+    fields: dict[str, list[str]] = {}
+    with tarfile.open(file) as archive:
+        member = archive.extractfile(".PKGINFO")
+        assert member
+        for line in member.read().decode().splitlines():
+            name, mark, value = line.partition(" = ")
+            if mark:
+                fields.setdefault(name, []).append(value)
+    return fields
+
+
+def test_alpine_is_told_what_it_needs() -> None:
+    """Its Python, and not beside AWS's helper under that helper's name."""
+    program, drop_in = only(f"{NAME}_*.apk"), only(f"{DROP_IN}_*.apk")
+    assert apk_info(program)["depend"] == ["python3>=3.11"]
+    assert apk_info(program)["arch"] == [os.uname().machine]
+    assert apk_info(drop_in)["depend"] == [NAME, "!amazon-ecr-credential-helper"]
+    assert apk_info(drop_in)["arch"] == ["noarch"]
+
+
+# As Alpine's apk does: the files into the root, the scripts run with it as their root.
+ALPINE = """
+set -e
+mount -t tmpfs tmpfs "$1"
+mkdir "$1"/upper "$1"/work "$1"/root
+mount -t overlay -o lowerdir=/,upperdir="$1"/upper,workdir="$1"/work overlay "$1"/root
+tar -xzf "$2" -C "$1"/root --exclude='.*'
+tar -xzf "$2" -C "$1" .post-install .pre-deinstall
+cp "$1"/.post-install "$1"/.pre-deinstall "$1"/root
+chroot "$1"/root /.post-install
+find "$1"/root/usr/lib/docker-credential-ecr -name 'cli.*.pyc' | wc -l
+chroot "$1"/root /usr/bin/docker-credential-ecr version
+chroot "$1"/root /.pre-deinstall
+find "$1"/root/usr/lib/docker-credential-ecr -name '*.pyc' | wc -l
+"""
+
+
+@pytest.mark.needs("root", "/usr/bin/python3", "unshare")
+def test_bytecode_of_alpine_is_made_and_removed(tmp_path: Path) -> None:
+    """By the scripts of the package, so that root's files are not slow for everybody else."""
+    namespace("--mount")
+    command = ("unshare", "--mount", "sh", "-c", ALPINE, "sh", tmp_path, only(f"{NAME}_*.apk"))
+    made, version, left = run(*command).splitlines()
+    assert (made, left) == ("1", "0")
+    assert version.startswith(f"{NAME} (ecr-credential-helper) ")
+
+
+# What others build from
+
+
+@pytest.mark.needs("ruby")
+def test_the_formula_is_ruby_and_names_the_sdist() -> None:
+    """Homebrew itself is not to be had here."""
+    formula = only("*.rb")
+    assert run("ruby", "-c", formula) == "Syntax OK\n"
+    text = formula.read_text()
+    sdist = only("*_helper-*.tar.gz")
+    assert f'/{sdist.name}"' in text
+    assert run("sha256sum", sdist).split()[0] in text
+    assert "@" not in text.replace("python@3.13", "")
+
+
+def test_the_expression_is_nix_and_knows_the_version() -> None:
+    """It can be read, and finds the version where it is; nixpkgs is not to be had here."""
+    check("nix-instantiate")
+    file = ROOT / "packaging/nix/package.nix"
+    run("nix-instantiate", "--parse", file)
+    stub = "{ lib = { head = builtins.head; cleanSource = x: x; licenses.asl20 = 1; }; "
+    names = ["hatchling", "shtab", "argparse-manpage", "boto3", "botocore", "platformdirs"]
+    fields = " ".join(f"{name} = 1;" for name in names)
+    stub += f"python3Packages = {{ buildPythonApplication = x: x.version; {fields} }}; }}"
+    said = run("nix-instantiate", "--eval", "--expr", f"import {file} {stub}")
+    text = (ROOT / PACKAGE / "__init__.py").read_text()
+    (version,) = (node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Assign))
+    assert ast.literal_eval(said.strip()) == ast.literal_eval(version)
 
 
 def test_the_sums_are_of_all_files() -> None:

@@ -106,12 +106,11 @@ class ClientUser(User):
         return self.run("node", NODE / script, *words)
 
     def files_with(self, secret: str) -> list[Path]:
-        """Return the files of this user that hold a secret, but for cache and recorder."""
-        own = ("stdin-", "calls")
+        """Return the files of this user that hold a secret, but for the cache."""
         return [
             path
             for path in self.home.rglob("*")
-            if path.is_file() and not path.name.startswith(own) and "/.cache/" not in str(path)
+            if path.is_file() and "/.cache/" not in str(path)
             if secret.encode() in path.read_bytes()
         ]
 

