@@ -66,10 +66,15 @@ def _tells(name: str) -> bool:
     return not _is_secret(name)
 
 
+def config_file() -> str:
+    """Return the path of the AWS config file, which need not exist, as botocore finds it."""
+    return _expanded(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config")
+
+
 def _files() -> list[str]:
     """Return the paths of the files that botocore and we read settings from."""
     files = [
-        _expanded(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"),
+        config_file(),
         _expanded(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"),
     ]
     try:

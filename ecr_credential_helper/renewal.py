@@ -4,11 +4,13 @@ Never on the way of a warm get.
 """
 
 import os
+import sys
 import time
 
 from .cache import FRESH, Cache, Entry, Key, NoCache
 from .errors import HelperError, NoAWSCredentials
 from .flight import Flight
+from .identity import config_file
 from .question import Question
 
 TYPE_CHECKING = False
@@ -92,6 +94,7 @@ def _ask(question: Question, clock: "Callable[[], float]", end: float, timeout: 
 
     def work() -> None:
         try:
+            _spare_awscrt()
             from .ecr import authorization_token
 
             token = authorization_token(question)
@@ -122,6 +125,23 @@ def _ask(question: Question, clock: "Callable[[], float]", end: float, timeout: 
     if isinstance(in_time[0], BaseException):
         raise in_time[0]
     return in_time[0]
+
+
+def _spare_awscrt() -> None:
+    """Hide awscrt from botocore unless it is needed: to import it is a fifth of a cold get.
+
+    Of what is called here only the sessions of `aws login` need it, which are those of profiles
+    with a `login_session` in the AWS config file.
+    """
+    try:
+        with open(config_file(), "rb") as file:
+            if b"login_session" in file.read():
+                return
+    except FileNotFoundError:
+        pass
+    except OSError:  # botocore has its own words for it
+        return
+    sys.modules.setdefault("awscrt", None)  # type: ignore[arg-type]  # an import of None fails
 
 
 def _keep(cache: Cache, entry: Entry, keys: list[Key], context: "Context") -> None:

@@ -1,0 +1,135 @@
+"""What each form of the program costs, in one table: its size, and a get with it, warm and cold.
+
+`python -m tests.benchmarks.forms DIST`, with the directory that `make packages` fills. All are
+measured in turn in one run (see bench.py), beside `true` and, where it is installed, AWS's helper.
+"""
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.benchmarks.bench import (
+    GO_HELPER,
+    LATENCY,
+    SOURCES,
+    Command,
+    Room,
+    compare,
+    go_get,
+    room,
+    say,
+    walls,
+)
+from tests.forms import NAME
+
+ROUNDS = 60
+COLD_ROUNDS = 15
+COLUMNS = {"static keys": False, "assumed role": False, "IMDS": False, "cold": True}
+THEIRS = "AWS's helper"
+DIRECTORY = "directory (front door)"
+FROZEN = "the same without front door"
+ALPINE = "apk (front door)"
+WHEEL = "wheel in a virtual environment"
+
+
+def unpack(archive: Path, target: Path) -> Path:
+    """Unpack a .tar.gz or a .apk, and return where."""
+    with tarfile.open(archive) as opened:
+        opened.extractall(target, filter="data")
+    return target
+
+
+def size(path: Path) -> str:
+    """Return what a directory or a file takes, in MB."""
+    said = subprocess.run(
+        ["/usr/bin/du", "-sbD", path], capture_output=True, text=True, check=True
+    ).stdout
+    return f"{int(said.split()[0]) / 1e6:.1f}"
+
+
+def commands(here: Room, programs: Mapping[str, Path], *, cold: bool) -> list[Command]:
+    """Return one get for each program, each with a cache of its own, and `true`."""
+    found = [Command("true", (shutil.which("true") or "/bin/true",), here.env)]
+    for number, (name, program) in enumerate(programs.items()):
+        if name == THEIRS:
+            command = go_get(here, str(program), cold=cold)
+            found.append(Command(name, command.argv, command.env, command.stdin, command.prepare))
+            continue
+        cache = here.directory / f"cache-{number}"
+
+        def forget(cache: Path = cache) -> None:
+            shutil.rmtree(cache, ignore_errors=True)
+
+        env = {**here.env, "AWS_ECR_CACHE_DIR": str(cache)}
+        get = (str(program), "get")
+        prepare = forget if cold else (lambda: None)
+        found.append(Command(name, get, env, str(here.request), prepare))
+    return found
+
+
+def measure(programs: Mapping[str, Path]) -> dict[str, dict[str, list[float]]]:
+    """Return the wall times of each program in each column, milliseconds."""
+    found = {}
+    for column, cold in COLUMNS.items():
+        with room(tls=True) as here:
+            SOURCES["static keys" if cold else column](here)
+            here.aws.latency = {} if cold else dict(LATENCY)
+            count = COLD_ROUNDS if cold else ROUNDS
+            costs = here.rounds(commands(here, programs, cold=cold), count)
+            found[column] = {name: walls(cost) for name, cost in costs.items()}
+    return found
+
+
+def main() -> int:
+    """Measure what is in a directory of packages, and print it."""
+    packages = Path(sys.argv[1]).resolve()
+    (archive,) = packages.glob(f"{NAME}-*.tar.gz")
+    (wheel,) = packages.glob("*.whl")
+    (apk,) = packages.glob(f"{NAME}_*.apk")
+    with tempfile.TemporaryDirectory(prefix="ecr-forms-") as name:
+        work = Path(name)
+        (directory,) = unpack(archive, work / "directory").iterdir()
+        alpine = unpack(apk, work / "apk") / f"usr/lib/{NAME}"
+        venv = work / "venv"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+        pip = [sys.executable, "-m", "pip", "--python", str(venv), "install", "--quiet", str(wheel)]
+        subprocess.run(pip, check=True)
+        programs = {
+            DIRECTORY: directory / NAME,
+            FROZEN: directory / "program" / NAME,
+            ALPINE: alpine / NAME,
+            WHEEL: venv / "bin" / NAME,
+        }
+        sizes = {
+            DIRECTORY: (size(directory), size(archive)),
+            ALPINE: (size(alpine), size(apk)),
+            WHEEL: (size(venv), size(wheel)),
+        }
+        if theirs := shutil.which(GO_HELPER):
+            programs[THEIRS] = Path(theirs)
+            sizes[THEIRS] = (size(Path(theirs)), "-")
+        times = measure(programs)
+    say(f"| | on disk, MB | to download, MB | {' | '.join(COLUMNS)} |")
+    say("|---" * (3 + len(COLUMNS)) + "|")
+    for form in ("true", *programs):
+        row = [f"{statistics.median(times[column][form]):.2f}" for column in COLUMNS]
+        say(f"| {' | '.join((form, *sizes.get(form, ('', '')), *row))} |")
+    warm, cold = times["static keys"], times["cold"]
+    say("")
+    if THEIRS in programs:
+        both = warm[DIRECTORY], warm[THEIRS]
+        say(str(compare((DIRECTORY, THEIRS), ("warm", "ms"), both, 0.5)))
+    over = [ours - floor for ours, floor in zip(warm[DIRECTORY], warm["true"], strict=True)]
+    say(f"warm, {DIRECTORY} - true: {statistics.median(over):.2f} ms (bound: 1 ms)")
+    both = cold[DIRECTORY], cold[WHEEL]
+    say(str(compare((DIRECTORY, WHEEL), ("cold", "ms"), both, 1.15)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
