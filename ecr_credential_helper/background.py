@@ -2,21 +2,17 @@
 
 import os
 
-from .cache import FRESH
+from .cache import FRESH, Key
+from .context import Context
 from .files import Directory
 from .processes import detach
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .cache import Key
-    from .verbs import Context
 
 VERB = "refresh-in-background"
 
 _PATIENCE = 60.0
 
 
-def start(key: "Key", context: "Context") -> bool:
+def start(key: Key, context: Context) -> bool:
     """See to it that the token under `key` is refreshed; False if it must be done in line.
 
     A mark beside the entry says that a process is at it, or failed at it within the last minute:
@@ -37,7 +33,7 @@ def start(key: "Key", context: "Context") -> bool:
     return True
 
 
-def unmark(key: "Key", context: "Context") -> None:
+def unmark(key: Key, context: Context) -> None:
     """Take away the mark of a refresh that succeeded."""
     try:
         with Directory(context.cache.path) as directory:
@@ -46,7 +42,7 @@ def unmark(key: "Key", context: "Context") -> None:
         pass
 
 
-def _mark(key: "Key", context: "Context") -> bool:
+def _mark(key: Key, context: Context) -> bool:
     """Set the mark; False if it is there and younger than a minute. Raises OSError."""
     name = _mark_name(key)
     with Directory(context.cache.path) as directory:
@@ -63,5 +59,5 @@ def _mark(key: "Key", context: "Context") -> bool:
     return True
 
 
-def _mark_name(key: "Key") -> str:
+def _mark_name(key: Key) -> str:
     return f"{key.name}.refresh"

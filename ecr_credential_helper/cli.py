@@ -12,6 +12,7 @@ import sys
 import time
 
 from . import __version__, protocol, verbs
+from .context import Context
 from .errors import CredentialsNotFound, HelperError, ProtocolError, in_words, printable
 
 _CHUNK = 64 * 1024
@@ -110,8 +111,8 @@ def _protocol(name: str, arguments: list[str]) -> str:  # noqa: PLR0911 - one fo
     raise ProtocolError(_HELP.partition("\n")[0].format(name=name))
 
 
-def _context(name: str) -> verbs.Context:
-    return verbs.Context(time.time, lambda line: _tell(f"{name}: {line}"))
+def _context(name: str) -> Context:
+    return Context(time.time, lambda line: _tell(f"{name}: {line}"))
 
 
 def _failure(name: str, error: HelperError, arguments: list[str]) -> str:

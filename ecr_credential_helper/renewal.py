@@ -8,6 +8,7 @@ import sys
 import time
 
 from .cache import FRESH, Cache, Entry, Key, NoCache
+from .context import Context
 from .errors import HelperError, NoAWSCredentials
 from .flight import Flight
 from .identity import config_file
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .settings import Target
-    from .verbs import Context
 
 _DEFAULT_TIMEOUT = 25.0
 _LONGEST_TIMEOUT = 1e6
@@ -27,7 +27,7 @@ _NOTHING_FOUND = "no_credentials"
 _NOTHING_FOUND_LIFE = 60
 
 
-def renew(target: "Target", context: "Context") -> Entry:
+def renew(target: "Target", context: Context) -> Entry:
     """Return a fresh token for `target`, which one process asks AWS for on behalf of all.
 
     A token serves every registry of its region, so it is kept for the region as well as the host,
@@ -144,7 +144,7 @@ def _spare_awscrt() -> None:
     sys.modules.setdefault("awscrt", None)  # type: ignore[arg-type]  # an import of None fails
 
 
-def _keep(cache: Cache, entry: Entry, keys: list[Key], context: "Context") -> None:
+def _keep(cache: Cache, entry: Entry, keys: list[Key], context: Context) -> None:
     """Keep `entry` under each of `keys`; where that fails it costs a call, never an answer."""
     try:
         for key in keys:

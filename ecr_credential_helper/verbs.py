@@ -2,59 +2,19 @@
 
 import os
 
-from . import identity, paths, protocol
-from .cache import AGING, DEAD, FRESH, Cache, Entry, Key, NoCache
+from . import protocol
+from .cache import AGING, DEAD, FRESH, Entry, Key
+from .context import Context
 from .errors import CredentialsNotFound, Denied, HelperError, in_words
 from .registry import host_of, registry_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .settings import Target
 
 _KUBELET = "CredentialProviderRequest"
 _KUBELET_HINT = "give this provider the argument kubelet: `args: [kubelet]` in its configuration"
 _STAGES = ("fresh in the cache", "aging in the cache", "late in the cache", "not in the cache")
-
-
-class Context:
-    """What a verb works with.
-
-    `identity` says who would be asked for tokens. `disk` is where tokens are kept; `cache` is the
-    same, or a place where nothing is found if caching is switched off. `clock` gives epoch seconds,
-    `tell` takes one line for the person at the terminal, `note` one for the debug log.
-    """
-
-    __slots__ = ("cache", "clock", "disk", "identity", "note", "tell")
-
-    def __init__(self, clock: "Callable[[], float]", tell: "Callable[[str], None]") -> None:
-        self.clock = clock
-        self.tell = tell
-        self.note = self._open_log()
-        self.identity = identity.current()
-        switched_off = bool(os.environ.get("AWS_ECR_DISABLE_CACHE"))
-        self.disk = self._open_cache(silent=switched_off)
-        self.cache = NoCache() if switched_off else self.disk
-
-    def _open_cache(self, *, silent: bool) -> Cache:
-        try:
-            return Cache(paths.cache_directory())
-        except RuntimeError as error:
-            if not silent:
-                self.tell(f"tokens are not kept: {error}")
-            return NoCache()
-
-    def _open_log(self) -> "Callable[[str], None]":
-        path = os.environ.get("AWS_ECR_LOG_FILE")
-        if path:
-            from .log import start
-
-            try:
-                return start(path)
-            except OSError as error:
-                self.tell(f"no log is written to {path}: {error.strerror or error}")
-        return lambda _line: None
 
 
 def get(request: bytes, context: Context) -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ecr_credential_helper import background, verbs
+from ecr_credential_helper import background
 from ecr_credential_helper.cache import Key
+from ecr_credential_helper.context import Context
 from tests.aws_loopback import USER_KEY, USER_SECRET, Fault, Loopback, role_arn_of
 from tests.conftest import Helper
 from tests.entries import (
@@ -272,7 +273,7 @@ def test_a_mark_is_set_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(background, "detach", started.append)
     start, ahead = time.time(), [0.0]
     key = Key(HOST, b"me\n")
-    context = verbs.Context(lambda: start + ahead[0], print)
+    context = Context(lambda: start + ahead[0], print)
     for seconds, times in ((0, 1), (0, 1), (58, 1), (62, 2), (-62, 3)):
         ahead[0] = seconds
         assert background.start(key, context)

@@ -15,6 +15,7 @@ import pytest
 
 from ecr_credential_helper import identity, paths, verbs
 from ecr_credential_helper.cache import Entry, Key, digest, encode
+from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.registry import host_of
 from tests.aws_loopback import Loopback
@@ -392,7 +393,7 @@ def python_answer(case: Case) -> bytes | None:
     """Return what the Python program answers to a case from its cache, None if it does more."""
     told: list[str] = []
     try:
-        context = verbs.Context(lambda: case.now, told.append)
+        context = Context(lambda: case.now, told.append)
         answer = verbs.get(case.request, context).encode()
     except (HandOverError, HelperError):
         return None

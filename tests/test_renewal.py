@@ -12,6 +12,7 @@ import pytest
 
 from ecr_credential_helper import ecr, renewal, verbs
 from ecr_credential_helper.cache import Cache, Key
+from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.question import Question
 from ecr_credential_helper.registry import Registry
@@ -213,7 +214,7 @@ def test_a_day_in_the_life_of_a_token(helper: Helper, aws: Loopback, wrong: floa
     with environment(helper, AWS_ECR_DISABLE_BACKGROUND_REFRESH="1"):
         for hours in (0.0, 1.0, 5.9, 6.1, 11.9, 12.2, 18.0, 24.5, 40.0):
             clock.ahead = wrong + hours * 3600
-            verbs.get(request, verbs.Context(clock, told.append))
+            verbs.get(request, Context(clock, told.append))
             calls.append(aws.count("ecr"))
         assert told == []
     assert calls == [1, 1, 1, 2, 2, 3, 3, 4, 5]
@@ -224,9 +225,9 @@ def test_a_clock_that_was_set_back_costs_a_call(helper: Helper, aws: Loopback) -
     clock = Clock()
     with environment(helper):
         clock.ahead = 7200
-        first = verbs.get(HOST.encode(), verbs.Context(clock, print))
+        first = verbs.get(HOST.encode(), Context(clock, print))
         clock.ahead = 0
-        second = verbs.get(HOST.encode(), verbs.Context(clock, print))
+        second = verbs.get(HOST.encode(), Context(clock, print))
     assert first != second
     assert aws.count("ecr") == 2
 
@@ -255,7 +256,7 @@ def test_what_another_process_fetched_meanwhile_is_taken(
     assert target is not None
     monkeypatch.setattr(renewal, "_ask", None)
     with environment(helper):
-        context = verbs.Context(time.time, print)
+        context = Context(time.time, print)
         entry = renewal.renew(target, context)
         assert entry.token in aws.issued
         context.cache.remove(HOST)
@@ -284,7 +285,7 @@ def test_a_cache_that_cannot_be_written_is_told_once(tmp_path: Path, helper: Hel
     told: list[str] = []
     (tmp_path / "file").touch()
     with environment(helper):
-        context = verbs.Context(time.time, told.append)
+        context = Context(time.time, told.append)
         context.cache = Cache(str(tmp_path / "file" / "cache"))
         verbs.get(HOST.encode(), context)
     assert len(told) == 1
@@ -301,5 +302,5 @@ def test_a_failure_of_the_thread_reaches_the_caller(
 
     monkeypatch.setattr(ecr, "authorization_token", fail)
     with environment(helper), pytest.raises(HelperError, match="the reason"):
-        verbs.get(HOST.encode(), verbs.Context(time.time, print))
+        verbs.get(HOST.encode(), Context(time.time, print))
     assert entry_files(helper.cache) == []

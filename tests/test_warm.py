@@ -10,7 +10,10 @@ from tests.conftest import Helper
 from tests.entries import HOST, LIFE, rewrite, secret_of
 
 PACKAGE = "ecr_credential_helper"
-ROOMS = {"cache", "cli", "errors", "files", "identity", "paths", "protocol", "registry", "verbs"}
+ROOMS = {
+    *("cache", "cli", "context", "errors", "files", "identity", "paths", "protocol"),
+    *("registry", "verbs"),
+}
 HEAVY = (
     *("__future__", "argparse", "boto3", "botocore", "collections", "contextlib", "dataclasses"),
     *("datetime", "functools", "hashlib", "json", "logging", "pathlib", "platformdirs", "re"),

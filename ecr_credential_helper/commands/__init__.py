@@ -13,7 +13,7 @@ from . import clear, configure, doctor, get_login_password, kubelet, status, war
 from .screen import Screen
 
 if TYPE_CHECKING:
-    from ecr_credential_helper.verbs import Context
+    from ecr_credential_helper.context import Context
 
 _COMMANDS = (configure, status, doctor, warm, clear, get_login_password, kubelet)
 

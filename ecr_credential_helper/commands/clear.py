@@ -10,7 +10,7 @@ from .hosts import target_named
 from .status import cache_at_its_place
 
 if TYPE_CHECKING:
-    from ecr_credential_helper.verbs import Context
+    from ecr_credential_helper.context import Context
 
     from .screen import Screen
 

@@ -14,7 +14,7 @@ from .hosts import address_of, target_named
 from .screen import BOLD, GREEN, RED, YELLOW, Screen, lines, mend
 
 if TYPE_CHECKING:
-    from ecr_credential_helper.verbs import Context
+    from ecr_credential_helper.context import Context
 
 _PEER = "ecr-login"
 _PUBLIC = "public.ecr.aws"

@@ -20,7 +20,7 @@ from .findings import FAIL, PASS, WARN, Case, Finding
 from .screen import GREEN, RED, YELLOW, Screen, as_json, lines, mend
 
 if TYPE_CHECKING:
-    from ecr_credential_helper.verbs import Context
+    from ecr_credential_helper.context import Context
 
 _COLOURS = {PASS: GREEN, WARN: YELLOW, FAIL: RED}
 

@@ -10,7 +10,7 @@ from ecr_credential_helper.renewal import renew
 from ecr_credential_helper.settings import Target
 
 if TYPE_CHECKING:
-    from ecr_credential_helper.verbs import Context
+    from ecr_credential_helper.context import Context
 
     from .screen import Screen
 

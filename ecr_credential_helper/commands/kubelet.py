@@ -23,7 +23,7 @@ from ecr_credential_helper.settings import Role, Target, target_of
 from ecr_credential_helper.verbs import token_of
 
 if TYPE_CHECKING:
-    from ecr_credential_helper.verbs import Context
+    from ecr_credential_helper.context import Context
 
     from .screen import Screen
 

@@ -23,7 +23,7 @@ from ecr_credential_helper.errors import HelperError
 from .screen import BOLD, GREEN, RED, YELLOW, Screen, as_json, in_words
 
 if TYPE_CHECKING:
-    from ecr_credential_helper.verbs import Context
+    from ecr_credential_helper.context import Context
 
 _STATES = {FRESH: "fresh", AGING: "aging", LATE: "late", DEAD: "expired"}
 _COLOURS = {"fresh": GREEN, "aging": GREEN, "late": YELLOW, "expired": RED}

@@ -15,7 +15,7 @@ from .hosts import target_named
 from .screen import GREEN, RED, Screen, as_json, in_words, lines
 
 if TYPE_CHECKING:
-    from ecr_credential_helper.verbs import Context
+    from ecr_credential_helper.context import Context
 
 _AT_ONCE = 8
 

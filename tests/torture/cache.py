@@ -10,6 +10,7 @@ from unittest import mock
 
 from ecr_credential_helper import renewal, verbs
 from ecr_credential_helper.cache import Cache, Entry, Key, digest, encode
+from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 
 from .room import HOST, Figures, Room
@@ -27,7 +28,7 @@ class Kept:
 
     def __init__(self, path: str) -> None:
         os.environ["AWS_ECR_CACHE_DIR"] = path
-        self.context = verbs.Context(lambda: NOW, lambda _line: None)
+        self.context = Context(lambda: NOW, lambda _line: None)
         self.key = Key(HOST, self.context.identity)
         self.file = os.path.join(path, self.key.name)
         self.content = encode(Entry(int(NOW) - 60, int(NOW) + LIFE, "env", TOKEN), self.key.prefix)

@@ -12,6 +12,7 @@ import pytest
 
 from ecr_credential_helper import ecr, identity, renewal, verbs
 from ecr_credential_helper.cache import Cache, Entry, Key
+from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.question import Question
 from ecr_credential_helper.registry import Registry, host_of
@@ -167,11 +168,11 @@ class Lines(list[str]):
     """A context's lines to the person at the terminal."""
 
 
-def late(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[verbs.Context, Lines]:
+def late(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Context, Lines]:
     """Return a context with a token in its last eighth, and what is told."""
     lines = Lines()
     monkeypatch.setenv("AWS_ECR_CACHE_DIR", str(tmp_path / "cache"))
-    context, now = verbs.Context(time.time, lines.append), int(time.time())
+    context, now = Context(time.time, lines.append), int(time.time())
     context.cache.save(Key(HOST, context.identity), Entry(now - 40_000, now + 3_200, "env", "late"))
     return context, lines
 

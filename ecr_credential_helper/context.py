@@ -1,0 +1,49 @@
+"""What every verb and command works with: identity, cache, clock, and whom to tell."""
+
+import os
+
+from . import identity, paths
+from .cache import Cache, NoCache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Context:
+    """What a verb or a command works with.
+
+    `identity` says who would be asked for tokens. `disk` is where tokens are kept; `cache` is the
+    same, or a place where nothing is found if caching is switched off. `clock` gives epoch seconds,
+    `tell` takes one line for the person at the terminal, `note` one for the debug log.
+    """
+
+    __slots__ = ("cache", "clock", "disk", "identity", "note", "tell")
+
+    def __init__(self, clock: "Callable[[], float]", tell: "Callable[[str], None]") -> None:
+        self.clock = clock
+        self.tell = tell
+        self.note = self._open_log()
+        self.identity = identity.current()
+        switched_off = bool(os.environ.get("AWS_ECR_DISABLE_CACHE"))
+        self.disk = self._open_cache(silent=switched_off)
+        self.cache = NoCache() if switched_off else self.disk
+
+    def _open_cache(self, *, silent: bool) -> Cache:
+        try:
+            return Cache(paths.cache_directory())
+        except RuntimeError as error:
+            if not silent:
+                self.tell(f"tokens are not kept: {error}")
+            return NoCache()
+
+    def _open_log(self) -> "Callable[[str], None]":
+        path = os.environ.get("AWS_ECR_LOG_FILE")
+        if path:
+            from .log import start
+
+            try:
+                return start(path)
+            except OSError as error:
+                self.tell(f"no log is written to {path}: {error.strerror or error}")
+        return lambda _line: None
