@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.aws_loopback import USER_ARN, Loopback
 from tests.conftest import Authority, Helper, Result
@@ -33,21 +33,9 @@ class Rack(Helper):
         self.aws = aws
         self.results: list[Result] = []
 
-    def run(  # noqa: PLR0913 - as the method it stands for
-        self,
-        *arguments: str,
-        stdin: bytes | None = b"",
-        env: Mapping[str, str | None] | None = None,
-        argv0: str | None = None,
-        closed: Sequence[int] = (),
-        cwd: Path | None = None,
-        timeout: float = 60.0,
-    ) -> Result:
+    def run(self, *arguments: str, **how: Any) -> Result:
         """Run the executable, and remember what it printed."""
-        result = super().run(
-            *arguments, stdin=stdin, env=env, argv0=argv0, closed=closed, cwd=cwd, timeout=timeout
-        )
-        return self.seen(result)
+        return self.seen(super().run(*arguments, **how))
 
     def seen(self, result: Result, *, starved: bool = False) -> Result:
         """Remember what a run printed, which is neither a traceback nor a secret.
