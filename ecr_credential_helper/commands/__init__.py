@@ -5,15 +5,12 @@ import contextlib
 import io
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 
 from . import clear, configure, doctor, get_login_password, kubelet, status, warm
 from .screen import Screen
-
-if TYPE_CHECKING:
-    from ecr_credential_helper.context import Context
 
 _COMMANDS = (configure, status, doctor, warm, clear, get_login_password, kubelet)
 
@@ -21,7 +18,7 @@ _COMMANDS = (configure, status, doctor, warm, clear, get_login_password, kubelet
 def run(
     name: str,
     arguments: list[str],
-    context: "Context",
+    context: Context,
     *,
     stdin: Callable[[], bytes],
     terminal: bool,

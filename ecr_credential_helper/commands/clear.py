@@ -1,18 +1,15 @@
 """clear: drops tokens, all or those of some hosts, whoever they were for."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ecr_credential_helper import verbs
+from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 
 from .hosts import target_named
+from .screen import Screen
 from .status import cache_at_its_place
-
-if TYPE_CHECKING:
-    from ecr_credential_helper.context import Context
-
-    from .screen import Screen
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -27,7 +24,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, context: "Context", screen: "Screen") -> tuple[str, int]:
+def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
     """Drop what `arguments` name; return what was done. Raises HelperError."""
     del screen
     context.cache = cache_at_its_place()  # what is kept is dropped, be the cache in use or not

@@ -2,8 +2,9 @@
 
 import argparse
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.registry import host_of, registry_of
 from ecr_credential_helper.settings import target_of
@@ -12,9 +13,6 @@ from . import findings
 from .docker_config import DockerConfig, directory, masked
 from .hosts import address_of, target_named
 from .screen import BOLD, GREEN, RED, YELLOW, Screen, lines, mend
-
-if TYPE_CHECKING:
-    from ecr_credential_helper.context import Context
 
 _PEER = "ecr-login"
 _PUBLIC = "public.ecr.aws"
@@ -67,7 +65,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.set_defaults(run=run, usage=parser.error)
 
 
-def run(arguments: argparse.Namespace, context: "Context", screen: Screen) -> tuple[str, int]:
+def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
     """Edit config.json as `arguments` say; return what was done. Raises HelperError."""
     hosts = _hosts(arguments)
     config = DockerConfig(directory(arguments.docker_config))
@@ -154,7 +152,7 @@ def _without_passwords(hosts: list[str], config: DockerConfig) -> list[str]:
     return [f"  - {key}: the password that was kept in the file" for key in keys]
 
 
-def _warn(config: DockerConfig, context: "Context", screen: Screen) -> None:
+def _warn(config: DockerConfig, context: Context, screen: Screen) -> None:
     """Tell what else keeps Docker from the helper, and the mend."""
     case = findings.Case(screen.name, screen.helper, "", "", context.clock, config)
     for look in _LOOKS:

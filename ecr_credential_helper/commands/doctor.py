@@ -12,15 +12,14 @@ With --json it is one object, whose members stay as they are:
 import argparse
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from ecr_credential_helper.context import Context
 
 from . import aws_findings, findings
 from .docker_config import directory
 from .findings import FAIL, PASS, WARN, Case, Finding
 from .screen import GREEN, RED, YELLOW, Screen, as_json, lines, mend
-
-if TYPE_CHECKING:
-    from ecr_credential_helper.context import Context
 
 _COLOURS = {PASS: GREEN, WARN: YELLOW, FAIL: RED}
 
@@ -66,7 +65,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, context: "Context", screen: Screen) -> tuple[str, int]:
+def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
     """Look at everything; return what was found, and 1 if something failed."""
     case = Case(
         name=screen.name,

@@ -2,17 +2,15 @@
 
 import argparse
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.registry import PUBLIC_REGION, Registry, host_of
 from ecr_credential_helper.renewal import renew
 from ecr_credential_helper.settings import Target
 
-if TYPE_CHECKING:
-    from ecr_credential_helper.context import Context
-
-    from .screen import Screen
+from .screen import Screen
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -29,7 +27,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, context: "Context", _: "Screen") -> tuple[str, int]:
+def run(arguments: argparse.Namespace, context: Context, _: Screen) -> tuple[str, int]:
     """Return the token that `arguments` ask for, and a newline. Raises HelperError."""
     if arguments.public:
         registry = Registry("", service="ecr-public", region=PUBLIC_REGION)

@@ -13,8 +13,9 @@ import argparse
 import json
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.protocol import USERNAME
 from ecr_credential_helper.registry import host_of
@@ -22,10 +23,7 @@ from ecr_credential_helper.renewal import renew
 from ecr_credential_helper.settings import Role, Target, target_of
 from ecr_credential_helper.verbs import token_of
 
-if TYPE_CHECKING:
-    from ecr_credential_helper.context import Context
-
-    from .screen import Screen
+from .screen import Screen
 
 API_VERSIONS = tuple(
     f"credentialprovider.kubelet.k8s.io/{version}" for version in ("v1", "v1beta1", "v1alpha1")
@@ -50,7 +48,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, context: "Context", _: "Screen") -> tuple[str, int]:
+def run(arguments: argparse.Namespace, context: Context, _: Screen) -> tuple[str, int]:
     """Return the response to the request on stdin, and 0. Raises HelperError."""
     request = _decoded(arguments.stdin())
     server = _server(request["image"])

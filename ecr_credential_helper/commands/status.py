@@ -14,16 +14,14 @@ With --json it is one object, whose members stay as they are:
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ecr_credential_helper import paths
 from ecr_credential_helper.cache import AGING, DEAD, FRESH, LATE, Cache, Entry, Key, NoCache
+from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 
 from .screen import BOLD, GREEN, RED, YELLOW, Screen, as_json, in_words
-
-if TYPE_CHECKING:
-    from ecr_credential_helper.context import Context
 
 _STATES = {FRESH: "fresh", AGING: "aging", LATE: "late", DEAD: "expired"}
 _COLOURS = {"fresh": GREEN, "aging": GREEN, "late": YELLOW, "expired": RED}
@@ -49,7 +47,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, context: "Context", screen: Screen) -> tuple[str, int]:
+def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
     """Return what is in the cache. Raises HelperError if it cannot be looked at."""
     path = None if isinstance(context.cache, NoCache) else context.cache.path
     rows = [_row(*found, context) for found in _entries(context.cache)] if path else []
@@ -82,7 +80,7 @@ def _entries(cache: Cache) -> list[tuple[Key, bytes, Entry]]:
         ) from error
 
 
-def _row(key: Key, identity: bytes, entry: Entry, context: "Context") -> dict[str, Any]:
+def _row(key: Key, identity: bytes, entry: Entry, context: Context) -> dict[str, Any]:
     """Return what there is to say of one entry."""
     now = context.clock()
     state = _STATES[entry.stage(now)]

@@ -3,19 +3,17 @@
 import argparse
 import subprocess
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ecr_credential_helper import protocol
 from ecr_credential_helper.background import VERB
 from ecr_credential_helper.cache import Key, NoCache
+from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.processes import own_command
 
 from .hosts import target_named
 from .screen import GREEN, RED, Screen, as_json, in_words, lines
-
-if TYPE_CHECKING:
-    from ecr_credential_helper.context import Context
 
 _AT_ONCE = 8
 
@@ -46,7 +44,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace, context: "Context", screen: Screen) -> tuple[str, int]:
+def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
     """Fetch a token for each host; return how each went, and 1 if one failed.
 
     Raises HelperError if there is no cache to warm.
@@ -69,7 +67,7 @@ def run(arguments: argparse.Namespace, context: "Context", screen: Screen) -> tu
     return "".join(_lines(outcome, context.clock(), screen) for outcome in outcomes), int(failed)
 
 
-def _warm(host: str, context: "Context") -> Outcome:
+def _warm(host: str, context: Context) -> Outcome:
     """Fetch the token for one host, in a process of its own: botocore's part is not for threads."""
     try:
         target = target_named(host)
