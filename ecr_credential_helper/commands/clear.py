@@ -3,13 +3,13 @@
 import argparse
 from typing import Any
 
-from ecr_credential_helper import verbs
+from ecr_credential_helper import paths, verbs
+from ecr_credential_helper.cache import Cache
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 
 from .hosts import target_named
 from .screen import Screen
-from .status import cache_at_its_place
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -27,18 +27,26 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
     """Drop what `arguments` name; return what was done. Raises HelperError."""
     del screen
-    context.cache = cache_at_its_place()  # what is kept is dropped, be the cache in use or not
+    cache = _cache()
     if arguments.hosts:
         hosts = [target_named(host).registry.host for host in arguments.hosts]
         for host in hosts:
             verbs.erase(host.encode(), context)
         return "".join(f"cleared {host} and its region\n" for host in hosts), 0
     try:
-        number = context.cache.clear()
+        number = cache.clear()
     except FileNotFoundError:
         number = 0
     except OSError as error:
         raise HelperError(
-            f"cannot clear {context.cache.path}: {error.strerror or error}", "remove it by hand"
+            f"cannot clear {cache.path}: {error.strerror or error}", "remove it by hand"
         ) from error
-    return f"cleared {number} entries in {context.cache.path}\n", 0
+    return f"cleared {number} entries in {cache.path}\n", 0
+
+
+def _cache() -> Cache:
+    """Return the cache, be it in use or not. Raises HelperError if it has no place."""
+    try:
+        return Cache(paths.cache_directory())
+    except RuntimeError as error:
+        raise HelperError(str(error)) from error

@@ -16,7 +16,6 @@ import argparse
 import re
 from typing import Any
 
-from ecr_credential_helper import paths
 from ecr_credential_helper.cache import AGING, DEAD, FRESH, LATE, Cache, Entry, Key, NoCache
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
@@ -59,14 +58,6 @@ def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tupl
     if any(row["current"] for row in rows):
         text += "\n* is what `get` answers with under the present AWS settings\n"
     return f"{screen.paint(path, BOLD)}\n{text}", 0
-
-
-def cache_at_its_place() -> Cache:
-    """Return the cache, be it in use or not. Raises HelperError if it has no place."""
-    try:
-        return Cache(paths.cache_directory())
-    except RuntimeError as error:
-        raise HelperError(str(error)) from error
 
 
 def _entries(cache: Cache) -> list[tuple[Key, bytes, Entry]]:
