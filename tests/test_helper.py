@@ -69,9 +69,7 @@ def assert_refused(result: Result, aws: Loopback) -> str:
     """
     assert result.status == 1
     assert_no_secret(result, aws)
-    hints = result.err.splitlines(keepends=True)
-    assert all(line.startswith("hint: ") and line.endswith("\n") for line in hints)
-    assert len(hints) <= 1
+    assert_one_hint_at_most(result.err.splitlines(keepends=True))
     return cause_in(result.out)
 
 
@@ -80,9 +78,14 @@ def assert_not_found_because(result: Result, aws: Loopback) -> str:
     assert (result.stdout, result.status) == (NOT_FOUND, 1)
     assert_no_secret(result, aws)
     cause, *hints = result.err.splitlines(keepends=True)
-    assert all(line.startswith("hint: ") and line.endswith("\n") for line in hints)
-    assert len(hints) <= 1
+    assert_one_hint_at_most(hints)
     return cause_in(cause)
+
+
+def assert_one_hint_at_most(lines: list[str]) -> None:
+    """Assert that there are no `lines`, or a single one, whole, with a hint."""
+    assert all(line.startswith("hint: ") and line.endswith("\n") for line in lines)
+    assert len(lines) <= 1
 
 
 def cause_in(text: str) -> str:
@@ -439,15 +442,20 @@ def test_a_containers_role_pays_for_a_token(helper: Helper, aws: Loopback) -> No
 NOISE = "noise that belongs to no answer"
 
 
+def write_process(helper: Helper, noise: str) -> None:
+    """Give the default profile a credential_process that runs `noise` in a shell before it answers.
+
+    `noise` is a line of sh, whose `$PPID` is the helper.
+    """
+    credentials = {"Version": 1, "AccessKeyId": USER_KEY, "SecretAccessKey": USER_SECRET}
+    answer = f"echo {shlex.quote(json.dumps(credentials))}\n"
+    script = write(helper.home / "credentials.sh", f"{noise}\n{answer}")
+    write(helper.home / ".aws/config", f"[default]\ncredential_process = /bin/sh {script}\n")
+
+
 def test_a_credential_process_cannot_write_to_stdout(helper: Helper, aws: Loopback) -> None:
     """Even one that finds its parent's stdout by /proc only reaches stderr."""
-    credentials = {"Version": 1, "AccessKeyId": USER_KEY, "SecretAccessKey": USER_SECRET}
-    script = write(
-        helper.home / "credentials.sh",
-        f"echo {shlex.quote(NOISE)} | tee /proc/$PPID/fd/1 >&2\n"
-        f"echo {shlex.quote(json.dumps(credentials))}\n",
-    )
-    write(helper.home / ".aws/config", f"[default]\ncredential_process = /bin/sh {script}\n")
+    write_process(helper, f"echo {shlex.quote(NOISE)} | tee /proc/$PPID/fd/1 >&2")
     result = helper.get(PRIVATE, env=NO_KEYS)
     assert result.status == 0
     assert result.answer["Secret"] in aws.issued
@@ -684,12 +692,7 @@ def test_a_library_cannot_write_to_stdout_where_stderr_is_closed(
     helper: Helper, aws: Loopback
 ) -> None:
     """With nowhere else to go, what a credential_process says is lost, and not in the answer."""
-    credentials = {"Version": 1, "AccessKeyId": USER_KEY, "SecretAccessKey": USER_SECRET}
-    script = write(
-        helper.home / "credentials.sh",
-        f"echo {shlex.quote(NOISE)} >/proc/$PPID/fd/1\necho '{json.dumps(credentials)}'\n",
-    )
-    write(helper.home / ".aws/config", f"[default]\ncredential_process = /bin/sh {script}\n")
+    write_process(helper, f"echo {shlex.quote(NOISE)} >/proc/$PPID/fd/1")
     result = helper.run("get", stdin=PRIVATE.encode(), closed=[2], env=NO_KEYS)
     assert_answered(result, PRIVATE, aws)
 
