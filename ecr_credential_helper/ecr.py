@@ -22,7 +22,7 @@ from botocore.utils import JSONFileCache
 
 from . import __version__
 from .errors import HelperError
-from .failures import explain, not_aws
+from .failures import SEE_WHAT_ANSWERS, explain, not_aws
 from .files import make_directory
 from .protocol import USERNAME
 from .question import Question
@@ -136,13 +136,8 @@ def _assumed(
     session: botocore.session.Session, role: Role, question: Question
 ) -> ReadOnlyCredentials:
     """Return the credentials of `role`, assumed from those of `session`."""
-    wishes = {"ExternalId": role.external_id, "DurationSeconds": role.duration_seconds}
     sts: Any = session.create_client("sts", region_name=question.region)
-    keys = sts.assume_role(
-        RoleArn=role.arn,
-        RoleSessionName=role.session_name,
-        **{name: value for name, value in wishes.items() if value},
-    )["Credentials"]
+    keys = sts.assume_role(**role.parameters)["Credentials"]
     return ReadOnlyCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
 
@@ -253,7 +248,4 @@ def _server_time(answer: dict[str, Any]) -> datetime:
 
 
 def _unusable(question: Question, what: str) -> HelperError:
-    return HelperError(
-        f"{question.asked} was answered with {what}",
-        "see what answers in place of AWS: a proxy, a captive portal, AWS_ENDPOINT_URL",
-    )
+    return HelperError(f"{question.asked} was answered with {what}", SEE_WHAT_ANSWERS)

@@ -12,6 +12,11 @@ _INSIDE = (
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io")
 
 
+def in_container() -> bool:
+    """Whether this looks like the inside of a container."""
+    return any(map(os.path.exists, _CONTAINER_MARKS))
+
+
 def printable(text: str) -> str:
     """Return `text` without what could begin another line or steer a terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
@@ -62,12 +67,8 @@ class NoAWSCredentials(CredentialsNotFound):
     """Nowhere in botocore's chain is there a credential to ask with."""
 
     def __init__(self) -> None:
-        super().__init__("no AWS credentials found", _INSIDE if _in_container() else _OUTSIDE)
+        super().__init__("no AWS credentials found", _INSIDE if in_container() else _OUTSIDE)
 
 
 class Denied(HelperError):  # noqa: N818 - an answer, not a mishap
     """AWS was reached and the answer is no: a token at hand is no longer to be served."""
-
-
-def _in_container() -> bool:
-    return any(map(os.path.exists, _CONTAINER_MARKS))

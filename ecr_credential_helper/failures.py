@@ -18,6 +18,8 @@ from .errors import Denied, HelperError, NoAWSCredentials
 from .log import redacted
 from .question import Question
 
+SEE_WHAT_ANSWERS = "see what answers in place of AWS: a proxy, a captive portal, AWS_ENDPOINT_URL"
+
 _LINE_LIMIT = 400
 _SKEW_SECONDS = 240  # AWS allows five minutes
 
@@ -30,7 +32,6 @@ _UNKNOWN_KEY = ("UnrecognizedClientException", "InvalidClientTokenId", "InvalidA
 _WEB_IDENTITY = ("InvalidIdentityToken", "IDPRejectedClaim", "IDPCommunicationError")
 
 _SEE_THE_SOURCE = "see it fail by itself: `aws sts get-caller-identity` with the same AWS settings"
-_SEE_WHAT_ANSWERS = "see what answers in place of AWS: a proxy, a captive portal, AWS_ENDPOINT_URL"
 
 
 def explain(error: Exception, question: Question) -> HelperError:
@@ -40,7 +41,7 @@ def explain(error: Exception, question: Question) -> HelperError:
     for kinds, explanation in _EXPLANATIONS:
         if isinstance(error, kinds):
             return explanation(error, question)
-    return HelperError(f"{question.asked} failed: {_one_line(error)}", _SEE_THE_SOURCE)
+    return _source(error, question)
 
 
 def _one_line(text: object) -> str:
@@ -121,9 +122,9 @@ def _process(error: aws.CredentialRetrievalError, question: Question) -> HelperE
     )
 
 
-def _not_json(_: Any, question: Question) -> HelperError:
+def _not_json(error: Any, question: Question) -> HelperError:
     if question.source:
-        return not_aws(_, question)
+        return not_aws(error, question)
     return HelperError(
         f"the credential_process of {question.who} printed something that is not JSON",
         "run the credential_process of that profile by itself",
@@ -132,7 +133,7 @@ def _not_json(_: Any, question: Question) -> HelperError:
 
 def _no_source(error: Exception, question: Question) -> HelperError:
     if question.source:
-        return HelperError(f"{question.asked} failed: {_one_line(error)}", _SEE_WHAT_ANSWERS)
+        return HelperError(f"{question.asked} failed: {_one_line(error)}", SEE_WHAT_ANSWERS)
     return HelperError(
         f"the credential source of {question.who} gave something that is no credentials: "
         f"{_one_line(error)}",
@@ -191,7 +192,7 @@ def _tls(error: Any, question: Question) -> HelperError:
 def not_aws(_: Any, question: Question) -> HelperError:
     """Return what it means to the user that something else answered in place of AWS."""
     return HelperError(
-        f"{question.asked} was answered by something that is not AWS", _SEE_WHAT_ANSWERS
+        f"{question.asked} was answered by something that is not AWS", SEE_WHAT_ANSWERS
     )
 
 

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from .settings import Target
 
+NOTHING_FOUND = "no_credentials"  # the subject under which it is kept that there are none
+
 _DEFAULT_TIMEOUT = 25.0
 _LONGEST_TIMEOUT = 1e6
 _SEE_LIMITS = "raise the limits of this process on threads and memory: `ulimit -a`"
-_NOTHING_FOUND = "no_credentials"
 _NOTHING_FOUND_LIFE = 60
 
 
@@ -41,7 +42,7 @@ def renew(target: "Target", context: Context) -> Entry:
     cache, clock = context.cache if target.cache else NoCache(), context.clock
     whole_identity = context.identity + target.identity
     of_region, nothing_found = (
-        Key(subject, whole_identity) for subject in (target.registry.scope, _NOTHING_FOUND)
+        Key(subject, whole_identity) for subject in (target.registry.scope, NOTHING_FOUND)
     )
     of_host = [Key(target.registry.host, context.identity)] if target.registry.host else []
     with Flight(cache.path, f"{of_region.name}.lock", timeout / 2):

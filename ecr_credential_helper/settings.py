@@ -51,6 +51,16 @@ class Role:
     external_id: str = ""
     duration_seconds: int | None = None
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What is sent to sts:AssumeRole."""
+        wishes = {"ExternalId": self.external_id, "DurationSeconds": self.duration_seconds}
+        return {
+            "RoleArn": self.arn,
+            "RoleSessionName": self.session_name,
+            **{name: value for name, value in wishes.items() if value},
+        }
+
 
 @dataclass(frozen=True)
 class Target:
@@ -83,6 +93,11 @@ def target_of(host: str) -> Target | None:
             return target
     registry = registry_of(host)
     return Target(registry) if registry else None
+
+
+def is_role_arn(text: str) -> bool:
+    """Whether `text` looks like the ARN of a role; which one it is, only AWS can say."""
+    return text.startswith("arn:") and ":role/" in text and text.isprintable()
 
 
 def _entries(host: str) -> list[tuple[str, Target | None]]:
@@ -161,7 +176,7 @@ def _role(entry: dict[str, Any], place: str) -> Role | None:
                 raise _mistake(place, f'key "{key}" without "role_arn"', "name the role, too")
         return None
     arn, seconds = entry["role_arn"], entry.get("duration_seconds")
-    if not (arn.startswith("arn:") and ":role/" in arn and arn.isprintable()):
+    if not is_role_arn(arn):
         raise _mistake(place, 'key "role_arn" is no ARN of a role', "see `aws iam list-roles`")
     if seconds is not None and seconds not in _ROLE_SECONDS:
         raise _mistake(place, 'key "duration_seconds" is out of range', "from 900 to 43200")

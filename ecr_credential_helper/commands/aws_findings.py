@@ -12,10 +12,10 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from ecr_credential_helper.errors import Denied, HelperError
+from ecr_credential_helper.errors import Denied, HelperError, in_container
 from ecr_credential_helper.protocol import USERNAME
 from ecr_credential_helper.registry import PUBLIC_REGION, Registry
-from ecr_credential_helper.settings import Target
+from ecr_credential_helper.settings import Role, Target
 
 from .findings import FAIL, PASS, WARN, Case, Finding, chosen_target
 from .screen import in_words
@@ -28,7 +28,6 @@ _SKEW = 60.0
 _TOO_MUCH_SKEW = 240.0  # AWS refuses a signature that is five minutes off
 _SEE_STS = "see it fail by itself: aws sts get-caller-identity"
 _METADATA = "http://169.254.169.254"
-_CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io")
 
 
 def credentials(case: Case) -> Finding:
@@ -72,8 +71,8 @@ def _nothing_found(case: Case) -> Finding:
 
 def metadata(case: Case) -> Finding | None:
     """Look, in a container without credentials, whether the instance's metadata can be reached."""
-    in_container = os.environ.get("container") or any(map(os.path.exists, _CONTAINER_MARKS))  # noqa: SIM112 - its name
-    if case.aws or not in_container or os.environ.get("AWS_EC2_METADATA_DISABLED") == "true":
+    contained = os.environ.get("container") or in_container()  # noqa: SIM112 - its name
+    if case.aws or not contained or os.environ.get("AWS_EC2_METADATA_DISABLED") == "true":
         return None
     address = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA
     request = urllib.request.Request(  # noqa: S310 - http by its nature
@@ -122,16 +121,11 @@ def identity(case: Case) -> Finding | None:
     return Finding("identity", PASS, arn)
 
 
-def _assumed(sts: Any, role: Any, patient: Any) -> Any:
+def _assumed(sts: Any, role: Role, patient: Any) -> Any:
     """Return a client of STS that is `role`. Raises botocore's errors."""
     import boto3
 
-    wishes = {"ExternalId": role.external_id, "DurationSeconds": role.duration_seconds}
-    keys = sts.assume_role(
-        RoleArn=role.arn,
-        RoleSessionName=role.session_name,
-        **{name: value for name, value in wishes.items() if value},
-    )["Credentials"]
+    keys = sts.assume_role(**role.parameters)["Credentials"]
     return boto3.client(
         "sts",
         region_name=sts.meta.region_name,

@@ -20,7 +20,7 @@ from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.protocol import USERNAME
 from ecr_credential_helper.registry import host_of
 from ecr_credential_helper.renewal import renew
-from ecr_credential_helper.settings import Role, Target, target_of
+from ecr_credential_helper.settings import Role, Target, is_role_arn, target_of
 from ecr_credential_helper.verbs import token_of
 
 from .screen import Screen
@@ -108,9 +108,7 @@ def _target(host: str, request: dict[str, Any]) -> Target | None:
             "there is no role to assume with the token of the service account",
             f"set the annotation {ROLE_ANNOTATION} of the service account, or {ROLE_VARIABLE}",
         )
-    if not isinstance(arn, str) or not (
-        arn.startswith("arn:") and ":role/" in arn and arn.isprintable()
-    ):
+    if not isinstance(arn, str) or not is_role_arn(arn):
         raise HelperError(
             f"{arn!r} is no ARN of a role",
             f"correct the annotation {ROLE_ANNOTATION} of the service account, or {ROLE_VARIABLE}",

@@ -19,6 +19,7 @@ from typing import Any
 from ecr_credential_helper.cache import AGING, DEAD, FRESH, LATE, Cache, Entry, Key, NoCache
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.renewal import NOTHING_FOUND
 
 from .screen import BOLD, GREEN, RED, YELLOW, Screen, as_json, in_words
 
@@ -32,7 +33,6 @@ _CHOICES = {
     "AWS_PROFILE": "profile",
     "AWS_ROLE_ARN": "role",
 }
-_NOTHING = "no_credentials"
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -76,7 +76,7 @@ def _row(key: Key, identity: bytes, entry: Entry, context: Context) -> dict[str,
     now = context.clock()
     state = _STATES[entry.stage(now)]
     kind = "region" if "_" in key.subject else "registry"
-    if key.subject == _NOTHING:
+    if key.subject == NOTHING_FOUND:
         kind, state = (
             "no credentials",
             "fresh" if entry.issued <= now < entry.expires else "expired",
