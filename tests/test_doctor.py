@@ -474,7 +474,7 @@ def test_a_registry_that_refuses_the_token(
     monkeypatch.setattr(aws_findings, "_fetch", here)
     of = registry_of(host)
     assert of
-    case = Case("x", "ecr", "", host, lambda: 0.0, target=Target(of), aws={"token": "dG9rZW4="})
+    case = Case("x", "ecr", "", host, lambda: 0.0, target=Target(of), token="dG9rZW4=")
     finding = aws_findings.registry(case)
     server.shutdown()
     server.server_close()

@@ -10,18 +10,16 @@ import urllib.error
 import urllib.request
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ecr_credential_helper.errors import Denied, HelperError, in_container
 from ecr_credential_helper.protocol import USERNAME
+from ecr_credential_helper.question import Question
 from ecr_credential_helper.registry import PUBLIC_REGION, Registry
 from ecr_credential_helper.settings import Role, Target
 
 from .findings import FAIL, PASS, WARN, Case, Finding, chosen_target
 from .screen import in_words
-
-if TYPE_CHECKING:
-    from ecr_credential_helper.question import Question
 
 _PATIENCE = 5.0
 _SKEW = 60.0
@@ -36,7 +34,6 @@ def credentials(case: Case) -> Finding:
 
     from ecr_credential_helper.ecr import default_region
     from ecr_credential_helper.failures import explain
-    from ecr_credential_helper.question import Question
 
     try:
         case.target = chosen_target(case) or Target(Registry("", region=""))
@@ -55,7 +52,7 @@ def credentials(case: Case) -> Finding:
         explained = explain(error, question)
         return Finding("credentials", FAIL, explained.message, explained.hint or _SEE_STS)
     question.source = found.method or ""
-    case.aws.update(session=session, question=question)
+    case.session, case.question = session, question
     return Finding("credentials", PASS, question.who)
 
 
@@ -72,7 +69,7 @@ def _nothing_found(case: Case) -> Finding:
 def metadata(case: Case) -> Finding | None:
     """Look, in a container without credentials, whether the instance's metadata can be reached."""
     contained = os.environ.get("container") or in_container()  # noqa: SIM112 - its name
-    if case.aws or not contained or os.environ.get("AWS_EC2_METADATA_DISABLED") == "true":
+    if case.question or not contained or os.environ.get("AWS_EC2_METADATA_DISABLED") == "true":
         return None
     address = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA
     request = urllib.request.Request(  # noqa: S310 - http by its nature
@@ -97,18 +94,18 @@ def metadata(case: Case) -> Finding | None:
 
 def identity(case: Case) -> Finding | None:
     """Look who AWS says we are, and whether the role of the settings file can be assumed."""
-    if not case.aws:
+    question = case.question
+    if question is None:
         return None
     from botocore.config import Config
 
     from ecr_credential_helper.failures import explain
 
-    question: Question = case.aws["question"]
     patient = Config(
         connect_timeout=_PATIENCE, read_timeout=_PATIENCE, retries={"total_max_attempts": 2}
     )
     try:
-        sts = case.aws["session"].client("sts", config=patient)
+        sts = case.session.client("sts", config=patient)
         role = question.target.role
         if role:
             sts = _assumed(sts, role, patient)
@@ -138,26 +135,25 @@ def _assumed(sts: Any, role: Role, patient: Any) -> Any:
 
 def endpoint(case: Case) -> Finding | None:
     """Look whether the endpoint of ECR answers at all, be it with an error."""
-    if not case.aws or case.target is None or not case.target.registry.region:
+    if case.question is None or not case.question.region:
         return None
     try:
-        url = _endpoint_url(case.target.registry, case.aws["session"])
+        url = _endpoint_url(case.question.target.registry, case.session)
     except Exception as error:  # noqa: BLE001 - a region that has no endpoint, a bad URL
         return Finding("endpoint", FAIL, f"there is none: {error}", "check the region of the host")
     try:
         status, date = _fetch(url)
     except (OSError, ValueError) as error:
         return Finding("endpoint", FAIL, f"{url}: {_reason(error)}", _way_out(error))
-    case.aws["date"] = date
+    case.date = date
     return Finding("endpoint", PASS, f"{url} answers ({status})")
 
 
 def clock(case: Case) -> Finding | None:
     """Look whether our clock agrees with that of AWS, or of what stands in for it."""
-    date = case.aws.get("date")
-    if not date:
+    if not case.date:
         return None
-    skew = case.clock() - parsedate_to_datetime(date).timestamp()
+    skew = case.clock() - parsedate_to_datetime(case.date).timestamp()
     if abs(skew) < _SKEW:
         return Finding("clock", PASS, "agrees with AWS's to the minute")
     found = f"it is {in_words(abs(skew))} {'fast' if skew > 0 else 'slow'}"
@@ -167,8 +163,8 @@ def clock(case: Case) -> Finding | None:
 
 def token(case: Case) -> Finding | None:
     """Look whether ECR gives us a token: a real call, past the cache."""
-    question: Question | None = case.aws.get("question")
-    if question is None or not question.target.registry.region:
+    question = case.question
+    if question is None or not question.region:
         return None
     from ecr_credential_helper.ecr import authorization_token
 
@@ -176,17 +172,17 @@ def token(case: Case) -> Finding | None:
         given = authorization_token(question)
     except HelperError as error:
         return Finding("token", FAIL, error.message, error.hint or "see AWS_ECR_LOG_FILE")
-    case.aws["token"] = given.secret
+    case.token = given.secret
     return Finding("token", PASS, f"{question.action} in {question.region} gave one")
 
 
 def registry(case: Case) -> Finding | None:
     """Look whether the registry itself takes the token."""
-    token_, target = case.aws.get("token"), case.target
-    if not token_ or target is None or not case.server_url:
+    target = case.target
+    if not case.token or target is None or not case.server_url:
         return None
     url = f"https://{target.registry.host}/v2/"
-    basic = base64.b64encode(f"{USERNAME}:{token_}".encode()).decode()
+    basic = base64.b64encode(f"{USERNAME}:{case.token}".encode()).decode()
     try:
         status, _ = _fetch(url, {"Authorization": f"Basic {basic}"})
     except (OSError, ValueError) as error:

@@ -14,6 +14,7 @@ from typing import Any
 from ecr_credential_helper import paths
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.files import Directory
+from ecr_credential_helper.question import Question
 from ecr_credential_helper.registry import host_of
 from ecr_credential_helper.settings import Target, target_of
 
@@ -49,6 +50,11 @@ class Case:
 
     `name` is what this program was called by, `helper` what config.json calls it, `directory` where
     config.json is. `server_url` is the registry in question, empty for all that config.json names.
+    `clock` gives epoch seconds.
+
+    The rest is for the checks to fill in: `config`, and `target`, whom to ask; `session`, boto3's,
+    and `question`, as whom it asks, once there are credentials; `date`, the Date header of AWS's
+    endpoint; and the `token` that came of it.
     """
 
     name: str
@@ -58,7 +64,10 @@ class Case:
     clock: Callable[[], float]
     config: DockerConfig | None = None
     target: Target | None = None
-    aws: dict[str, Any] = field(default_factory=dict)
+    session: Any = None
+    question: Question | None = None
+    date: str = ""
+    token: str = field(default="", repr=False)
 
     @property
     def hosts(self) -> list[str]:
@@ -169,7 +178,7 @@ def _helper_for(wanted: str, case: Case) -> Finding:
     return Finding("credHelpers", FAIL, found, case.configure)
 
 
-def number_of_helpers(case: Case) -> Finding | None:
+def number_of_helpers(case: Case) -> Finding:
     """Look whether there are so many helpers that the classic builder gets slow."""
     number = len(case.config.helpers) if case.config else 0
     if number > _MANY:
