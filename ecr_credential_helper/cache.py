@@ -58,7 +58,8 @@ class Key:
 class Entry:
     """A token and the time it is good for, in epoch seconds of the local clock.
 
-    `source` is the credential source that paid for it, as botocore names it.
+    `source` is the credential source that paid for it, as botocore names it; "docker login" for a
+    token that was brought along, "none" for the memory that there was no source.
     """
 
     __slots__ = ("expires", "issued", "source", "token")

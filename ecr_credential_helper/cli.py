@@ -1,7 +1,8 @@
 """The door: argv and stdin in, stdout, stderr and an exit status out.
 
-No other room touches the streams. While a verb runs, file descriptor 1 is stderr: whatever a
-library or a credential_process prints, only the answer reaches the caller's stdout.
+No other room touches the streams, but for the progress that `warm` shows on a terminal. While a
+verb runs, file descriptor 1 is stderr: whatever a library or a credential_process prints, only the
+answer reaches the caller's stdout.
 
 What a verb has to tell on stderr comes after its answer on stdout: there are clients that read both
 through one pipe, and take the first thing in it for the answer (testcontainers-java).

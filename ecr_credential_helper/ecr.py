@@ -1,6 +1,7 @@
 """The AWS room: a question in, an authorization token out.
 
-Only this room and `failures`, which puts botocore's errors into words, name botocore.
+Only this room and `failures`, which puts botocore's errors into words, name botocore; and
+`commands.aws_findings`, which looks at it from outside.
 """
 
 import base64

@@ -76,7 +76,10 @@ def encode_list(hosts: list[str]) -> str:
 
 
 def _trimmed(server_url: str) -> str:
-    """Return `server_url` without the line ending and the spaces that a client may add."""
+    """Return `server_url` without the line ending and the spaces that a client may add.
+
+    Raises ProtocolError if nothing is left.
+    """
     end = "\r\n" if server_url.endswith("\r\n") else "\n"
     server_url = server_url.removesuffix(end).strip(" ")
     if not server_url:

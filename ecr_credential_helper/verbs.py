@@ -119,7 +119,8 @@ def list_hosts(context: Context) -> str:
 def refresh(host: str, context: Context) -> str:
     """Renew the token of `host` where it is no longer fresh: the detached half of `get`.
 
-    Raises HelperError, which nobody reads; the mark that stays behind then delays the next try.
+    Raises HelperError, which nobody reads but `warm`; the mark that stays behind delays the next
+    detached try.
     """
     target = _target(host_of(host))
     if target is not None:

@@ -128,7 +128,7 @@ def _response(request: dict[str, Any], duration: str, auth: dict[str, Any]) -> s
 
 
 def _duration(seconds: int) -> str:
-    """Return `seconds` as Go's time.Duration prints it."""
+    """Return `seconds` as Go's time.ParseDuration reads them."""
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes}m{seconds}s"

@@ -90,9 +90,9 @@ def _warm(host: str, context: Context) -> Outcome:
 
 
 def _message_and_hint(said: str) -> tuple[str, str]:
-    """Return message and hint of the failed `get` that said `said`, on whichever stream.
+    """Return message and hint of the failed verb that said `said`, on whichever stream.
 
-    `get` tells Docker the message, and stderr the hint with the message in it, or both in turn.
+    A verb tells stdout the message, and stderr the hint with the message in it; or both to stderr.
     """
     message = hint = ""
     for line in said.splitlines():
