@@ -18,8 +18,8 @@ from .errors import CredentialsNotFound, HelperError, ProtocolError, in_words, p
 
 _CHUNK = 64 * 1024
 _INTERRUPTED = 130
-_told: list[str] = []
 _COMMANDS = ("configure", "status", "doctor", "warm", "clear", "get-login-password", "kubelet")
+_told: list[str] = []  # lines for stderr, once the answer is out
 
 _PROMPT = "type the host of a registry, then Enter and Ctrl-D; Docker would send it"
 
@@ -75,7 +75,7 @@ def _dispatch(name: str, arguments: list[str], stdout: int) -> tuple[str, int]:
 
     Raises HelperError.
     """
-    if arguments and arguments[0] in _COMMANDS:
+    if _is_command(arguments):
         from . import commands
 
         return commands.run(
@@ -86,6 +86,11 @@ def _dispatch(name: str, arguments: list[str], stdout: int) -> tuple[str, int]:
             terminal=os.isatty(stdout),
         )
     return _protocol(name, arguments), 0
+
+
+def _is_command(arguments: list[str]) -> bool:
+    """Whether `arguments` begin with a command for people, and not with a verb of the protocol."""
+    return bool(arguments) and arguments[0] in _COMMANDS
 
 
 def _protocol(name: str, arguments: list[str]) -> str:  # noqa: PLR0911 - one for each verb
@@ -120,7 +125,7 @@ def _failure(name: str, error: HelperError, arguments: list[str]) -> str:
     """Tell stderr what belongs there, and return what stdout is to hold."""
     if isinstance(error, ProtocolError):
         return f"{error.message}\n"
-    is_command = bool(arguments) and arguments[0] in _COMMANDS
+    is_command = _is_command(arguments)
     if is_command or isinstance(error, CredentialsNotFound):
         if error.message:
             _tell(f"{name}: {error.message}")
@@ -138,7 +143,7 @@ def _tell(line: str) -> None:
 
     What a command tells a person may be wrapped into several.
     """
-    if sys.argv[1:2] and sys.argv[1] in _COMMANDS:
+    if _is_command(sys.argv[1:]):
         _write(2, "\n".join(map(printable, line.split("\n"))) + "\n")
     else:
         _told.append(printable(line) + "\n")
