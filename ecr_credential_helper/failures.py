@@ -68,7 +68,7 @@ def _unknown_profile(error: aws.ProfileNotFound, question: Question) -> HelperEr
 
 
 def _sso(_: Any, question: Question) -> HelperError:
-    command = question.sso_login
+    command = question.with_profile("aws sso login")
     return Denied(
         f"the SSO session of {question.who} has expired or was never started, run `{command}`",
         f"start a new SSO session: {command}",
@@ -76,7 +76,7 @@ def _sso(_: Any, question: Question) -> HelperError:
 
 
 def _login(_: Any, question: Question) -> HelperError:
-    command = question.sso_login.replace("sso ", "")
+    command = question.with_profile("aws login")
     return Denied(
         f"the login session of {question.who} has expired or was never started, run `{command}`",
         f"log in again: {command}",
@@ -100,11 +100,10 @@ def _partial(error: aws.PartialCredentialsError, question: Question) -> HelperEr
 
 
 def _mfa(_: Any, question: Question) -> HelperError:
-    command = "aws sts get-caller-identity"
-    profile = f" --profile {question.profile}" if question.profile else ""
+    command = question.with_profile("aws sts get-caller-identity")
     return HelperError(
         f"{question.who} needs an MFA code, and there is no terminal to ask for it",
-        f"pass MFA in a terminal first, its session is shared: {command}{profile}",
+        f"pass MFA in a terminal first, its session is shared: {command}",
     )
 
 

@@ -61,7 +61,6 @@ class Question:
             return f"the search for AWS credentials of {self.who}"
         return f"{self.action} in {self.region} as {self.who}"
 
-    @property
-    def sso_login(self) -> str:
-        """The command that starts a new SSO session for this profile."""
-        return "aws sso login" + (f" --profile {self.profile}" if self.profile else "")
+    def with_profile(self, command: str) -> str:
+        """Return `command`, one of the AWS CLI, for the profile that was chosen."""
+        return command + (f" --profile {self.profile}" if self.profile else "")
