@@ -15,10 +15,10 @@ from typing import Any
 from ecr_credential_helper.errors import Denied, HelperError, in_container
 from ecr_credential_helper.protocol import USERNAME
 from ecr_credential_helper.question import Question
-from ecr_credential_helper.registry import PUBLIC_REGION, Registry
-from ecr_credential_helper.settings import Role, Target
+from ecr_credential_helper.registry import PUBLIC_REGION, Registry, host_of
+from ecr_credential_helper.settings import Role, Target, target_of
 
-from .findings import FAIL, PASS, WARN, Case, Finding, chosen_target
+from .findings import FAIL, PASS, WARN, Case, Finding
 from .screen import in_words
 
 _PATIENCE = 5.0
@@ -36,7 +36,7 @@ def credentials(case: Case) -> Finding:
     from ecr_credential_helper.failures import explain
 
     try:
-        case.target = chosen_target(case) or Target(Registry("", region=""))
+        case.target = _chosen_target(case) or Target(Registry("", region=""))
         profile = case.target.profile
         region = default_region(profile) or case.target.registry.region or PUBLIC_REGION
     except HelperError as error:
@@ -54,6 +54,17 @@ def credentials(case: Case) -> Finding:
     question.source = found.method or ""
     case.session, case.question = session, question
     return Finding("credentials", PASS, question.who)
+
+
+def _chosen_target(case: Case) -> Target | None:
+    """Return whom to ask: for the host in question, else for the first one that is configured."""
+    if case.target is None:
+        for name in case.hosts:
+            address = host_of(name)
+            target = target_of(address) if address else None
+            if target:
+                return target
+    return case.target
 
 
 def _nothing_found(case: Case) -> Finding:

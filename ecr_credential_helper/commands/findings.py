@@ -15,7 +15,6 @@ from ecr_credential_helper import paths
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.files import Directory
 from ecr_credential_helper.question import Question
-from ecr_credential_helper.registry import host_of
 from ecr_credential_helper.settings import Target, target_of
 
 from .docker_config import DockerConfig
@@ -324,14 +323,3 @@ def _write_into(path: str) -> None:
             opened.create(probe, b"x" * 4096)
         finally:
             opened.remove(probe)
-
-
-def chosen_target(case: Case) -> Target | None:
-    """Return whom to ask: for the host in question, else for the first one that is configured."""
-    if case.target is None:
-        for name in case.hosts:
-            address = host_of(name)
-            target = target_of(address) if address else None
-            if target:
-                return target
-    return case.target
