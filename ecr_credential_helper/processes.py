@@ -50,7 +50,6 @@ def end_children() -> None:
     import select
     import signal
 
-    running = select.poll()
     asked = []
     for process in _descendants("self"):
         try:  # by descriptor: in a moment the number may be another process's
@@ -61,9 +60,9 @@ def end_children() -> None:
             continue
     end = time.monotonic() + _GRACE
     for handle in asked:
-        running.register(handle, select.POLLIN)
-        running.poll(max(0.0, end - time.monotonic()) * 1000)
-        running.unregister(handle)
+        ending = select.poll()
+        ending.register(handle, select.POLLIN)
+        ending.poll(max(0.0, end - time.monotonic()) * 1000)
         try:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
         except OSError:
