@@ -203,44 +203,6 @@ def test_it_keeps_licences_and_forgets_its_builder(standalone: Path) -> None:
         assert "(RUNPATH)" not in run("readelf", "-d", path)
 
 
-# The image
-
-GLIBC = ("libc.so.6", "libdl.so.2", "libm.so.6", "libpthread.so.0")
-
-
-@pytest.mark.needs("root", "buildah")
-def test_other_images_copy_it(aws: Loopback, tmp_path: Path, standalone: Path) -> None:
-    """In an image with nothing but glibc in it, as its recipe says, it answers cold and warm."""
-    where = (f"--root={tmp_path}/store", f"--runroot={tmp_path}/run", "--storage-driver=vfs")
-    isolation = "--isolation=chroot"
-    recipe = f"--file={ROOT}/packaging/image/Containerfile"
-    argument = f"--build-arg=DIRECTORY={standalone.name}"
-    build = ("buildah", *where, "build", isolation)
-    run(*build, recipe, argument, "--tag=helper", standalone.parent)
-    consumer = tmp_path / "consumer"
-    for library in ("/lib64/ld-linux-x86-64.so.2", *(f"/lib/x86_64-linux-gnu/{n}" for n in GLIBC)):
-        target = consumer / "glibc" / library.removeprefix("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(library, target)
-    (consumer / "Containerfile").write_text(
-        "FROM helper AS helper\nFROM scratch\nCOPY glibc /\n"
-        f"COPY --from=helper /opt/{NAME} /opt/{NAME}\n"
-    )
-    run(*build, "--tag=consumer", consumer)
-    container = run("buildah", *where, "from", "consumer").strip()
-    env = {**aws.environment(with_keys=True), "HOME": "/home", "AWS_EC2_METADATA_DISABLED": "true"}
-    command = ["buildah", *where, "run", isolation]
-    command += [f"--env={name}={value}" for name, value in env.items()]
-    command += [container, "--", f"/opt/{NAME}/{NAME}", "get"]
-    answers = [
-        subprocess.run(command, input=HOST.encode(), capture_output=True, check=True).stdout
-        for _ in range(2)
-    ]
-    assert answers[0] == answers[1]
-    assert b'"Username":"AWS"' in answers[0]
-    assert aws.count("ecr") == 1
-
-
 # Packages of Linux distributions
 
 
