@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.aws_loopback import ACCOUNT, USER_ARN, Loopback
+from tests.aws_loopback import ACCOUNT, USER_ARN, Fault, Loopback
 from tests.conftest import Helper, Result
+from tests.entries import LIFE, rewrite
 from tests.test_settings import ALICE, BOB, askers, profiles
 from tests.test_sources import HOST, NAME, config_profile, settings, without_keys, write_aws
 
@@ -48,6 +49,34 @@ def test_the_printed_token_can_be_stored(helper: Helper, aws: Loopback) -> None:
     assert helper.store(HOST, "AWS", token).status == 0
     assert helper.get(HOST).answer["Secret"] == token
     assert aws.count("ecr") == 1
+
+
+@pytest.mark.parametrize("share", [0.6, 0.9])
+def test_past_half_its_life_the_token_is_renewed_or_still_good(
+    share: float, helper: Helper, aws: Loopback
+) -> None:
+    """A login gets a token that lasts; while AWS cannot give one, the one at hand."""
+    first = token_of(login(helper, "--region", "eu-west-1"))
+    rewrite(helper.cache, age=share * LIFE)
+    aws.faults["ecr"] = Fault("500")
+    result = login(helper, "--region", "eu-west-1")
+    assert (result.status, result.out) == (0, f"{first}\n")
+    assert result.err.endswith("; the token at hand is still good\n")
+    aws.faults.clear()
+    assert token_of(login(helper, "--region", "eu-west-1")) != first
+
+
+def test_what_aws_denies_is_not_printed(helper: Helper, aws: Loopback) -> None:
+    """Neither a token past half its life after AWS has said no, nor one past its end."""
+    token_of(login(helper, "--region", "eu-west-1"))
+    rewrite(helper.cache, age=0.6 * LIFE)
+    aws.faults["ecr"] = Fault("denied")
+    denied = login(helper, "--region", "eu-west-1")
+    assert (denied.status, denied.out) == (1, "")
+    rewrite(helper.cache, age=1.1 * LIFE)
+    aws.faults["ecr"] = Fault("500")
+    dead = login(helper, "--region", "eu-west-1")
+    assert (dead.status, dead.out) == (1, "")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import argparse
 import os
 from typing import Any
 
+from ecr_credential_helper.cache import DEAD, Key
 from ecr_credential_helper.context import Context
-from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.errors import Denied, HelperError
 from ecr_credential_helper.registry import PUBLIC_REGION, Registry, host_of
 from ecr_credential_helper.renewal import renew
 from ecr_credential_helper.settings import Target
@@ -34,7 +35,26 @@ def run(arguments: argparse.Namespace, context: Context, _: Screen) -> tuple[str
     else:
         region = arguments.region or os.environ.get("AWS_REGION")
         registry = Registry("", region=_checked(region or _default_region(arguments.profile)))
-    return renew(Target(registry, arguments.profile), context).token + "\n", 0
+    return _token(Target(registry, arguments.profile), context) + "\n", 0
+
+
+def _token(target: Target, context: Context) -> str:
+    """Return a token for `target`; while AWS cannot be reached, one at hand as long as it lives.
+
+    A login lasts as long as its token: one past half its life is renewed before it is given out.
+
+    Raises HelperError.
+    """
+    entry = context.cache.load(Key(target.registry.scope, context.identity + target.identity))
+    try:
+        entry = renew(target, context)
+    except Denied:
+        raise
+    except HelperError as error:
+        if entry is None or entry.stage(context.clock()) == DEAD:
+            raise
+        context.tell(f"{error.message}; the token at hand is still good")
+    return entry.token
 
 
 def _checked(region: str) -> str:
