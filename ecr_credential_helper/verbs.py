@@ -72,8 +72,11 @@ def store(request: bytes, context: Context) -> str:
     if expires is None:
         context.tell("this token is not kept, it says no expiry; no login is needed")
         return ""
+    entry = Entry(int(now), expires, "docker login", secret)
+    if entry.stage(now) == DEAD:
+        context.tell("this token is not kept, it has expired; no login is needed")
+        return ""
     try:
-        entry = Entry(int(now), expires, "docker login", secret)
         context.cache.save(Key(target.registry.host, context.identity), entry)
     except OSError as error:
         context.tell(f"this token is not kept: {error.strerror or error}; no login is needed")
@@ -148,7 +151,7 @@ def _target_of_get(host: str) -> "Target | None":
         return _target(host)
     except HelperError as error:
         registry = registry_of(host)
-        if registry and registry.public:
+        if registry is None or registry.public:
             raise CredentialsNotFound(error.message, error.hint) from error
         raise
 

@@ -506,6 +506,15 @@ def test_a_mistake_leaves_the_other_verbs_alone(helper: Helper, aws: Loopback) -
     assert not list(helper.cache.iterdir())
 
 
+def test_a_mistake_does_not_stop_other_registries(helper: Helper, aws: Loopback) -> None:
+    """A host that is no ECR by its name goes on anonymously, and the mistake is told on stderr."""
+    settings(helper, "broken")
+    result = helper.get("docker.io")
+    out, err = plain(result, helper, aws)
+    assert (result.status, out) == (1, "credentials not found in native keychain\n")
+    assert "HOME/settings.toml: not TOML:" in err
+
+
 def test_a_mistake_is_told_by_store(helper: Helper, aws: Loopback) -> None:
     """A login that the settings file might be about is not kept while the file is broken."""
     settings(helper, "broken")
