@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ecr_credential_helper.commands import screen
 from tests.aws_loopback import USER_KEY, Fault, Loopback, role_arn_of
 from tests.conftest import Helper, Result, assert_no_secret
 from tests.e2e.rig import OTHER, PRIVATE
+from tests.entries import until
 
 PUBLIC = "public.ecr.aws"
 SAME_REGION = "444455556666.dkr.ecr.eu-west-1.amazonaws.com"
@@ -233,6 +235,17 @@ def test_warm_fetches_what_the_next_get_answers_with(helper: Helper, aws: Loopba
     assert helper.run("warm", *hosts).status == 0
     assert all(helper.get(host).status == 0 for host in hosts)
     assert len(aws.calls) == calls
+
+
+def test_warm_asks_for_many_at_once(helper: Helper, aws: Loopback) -> None:
+    """The second and the third region are asked while the first has yet to answer."""
+    aws.faults["ecr"] = Fault("hang")
+    hosts = [f"111122223333.dkr.ecr.eu-west-{number}.amazonaws.com" for number in (1, 2, 3)]
+    with helper.popen("warm", *hosts, env={"AWS_ECR_TIMEOUT": "300"}) as process:
+        try:
+            until(lambda: {call.region for call in aws.calls} >= {host[21:30] for host in hosts})
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_warm_goes_on_past_a_failure(helper: Helper, aws: Loopback) -> None:
