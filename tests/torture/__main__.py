@@ -1,4 +1,4 @@
-"""All of it: `python -m tests.torture [--share 0.1] [SUBJECT...]`, figures last."""
+"""All of it: `python -m tests.torture [--share 0.1] [--only SUBJECT]...`, figures last."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ def main() -> int:
     """Torture subject by subject; print the figures, and what could not be done."""
     parser = argparse.ArgumentParser(description="The helper under attack, load and fault.")
     parser.add_argument("--share", type=float, default=1.0, help="how much of it (default: all)")
-    parser.add_argument("subject", nargs="*", default=list(SUBJECTS), choices=list(SUBJECTS))
+    parser.add_argument("--only", action="append", choices=list(SUBJECTS), metavar="SUBJECT")
     options = parser.parse_args()
     for name in list(os.environ):
         if name.startswith(("AWS_", "BOTO_", "XDG_")) or name.upper().endswith("_PROXY"):
@@ -30,7 +30,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="torture-") as top:
         os.environ |= {"HOME": top, "AWS_EC2_METADATA_DISABLED": "true"}
         authority = make_authority(Path(top))
-        for subject in options.subject:
+        for subject in options.only or SUBJECTS:
             sys.stdout.write(f"{subject} ...\n")
             sys.stdout.flush()
             room, started = Room(Path(top) / subject, authority, options.share), time.monotonic()
