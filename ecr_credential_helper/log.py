@@ -27,16 +27,17 @@ _HEARD = (
 _LOOKS_SECRET = re.compile(
     r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/])|[A-Za-z0-9+/_=-]{100,}", re.ASCII
 )
+_USERINFO = re.compile(r"(?<=//)[^/@\s\"']+@")
 _STRUCK = "[redacted]"
 
 _logger = logging.getLogger("ecr_credential_helper")
 
 
 def redacted(text: str) -> str:
-    """Return `text` without anything that is or looks like a secret."""
+    """Return `text` without anything that is or looks like a secret, or logs in to a URL's host."""
     for value in secret_values():
         text = text.replace(value, _STRUCK)
-    return _LOOKS_SECRET.sub(_STRUCK, text)
+    return _LOOKS_SECRET.sub(_STRUCK, _USERINFO.sub(f"{_STRUCK}@", text))
 
 
 def start(path: str) -> Callable[[str], None]:

@@ -495,7 +495,14 @@ FAILURES = [
     Failure(
         "proxy-refuses-connections",
         env(proxied, HTTPS_PROXY=f"http://developer:{PROXY_PASSWORD}@127.0.0.1:1"),
-        f'{AS_KEYS_THERE} {PROXY} "http://***:***@127.0.0.1:1"',
+        f'{AS_KEYS_THERE} {PROXY} "http://[redacted]@127.0.0.1:1"',
+        CHECK_PROXY,
+        PROXIED,
+    ),
+    Failure(
+        "proxy-of-another-kind",
+        env(proxied, HTTPS_PROXY=f"socks5://developer:{PROXY_PASSWORD}@127.0.0.1:1"),
+        f'{AS_KEYS_THERE} {PROXY} "http://socks5://[redacted]@127.0.0.1:1"',
         CHECK_PROXY,
         PROXIED,
     ),

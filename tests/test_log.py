@@ -185,6 +185,8 @@ TOKEN_LIKE = "FwoGZXIvYXdzE" * 10
         (f"{'a' * 99} {'b' * 41}", f"{'a' * 99} {'b' * 41}"),
         ("a secret of the environment", "a [redacted] of the environment"),
         ("role arn:aws:iam::444455556666:role/pull", "role arn:aws:iam::444455556666:role/pull"),
+        ("via http://socks5://me:hunter2@[::1]:1 no", "via http://socks5://[redacted]@[::1]:1 no"),
+        ("https://sts.amazonaws.com/x@y", "https://sts.amazonaws.com/x@y"),
         ("the file /run/token is missing", "the file /run/token is missing"),
     ],
 )
