@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore import exceptions as aws_errors
+from botocore.credentials import ReadOnlyCredentials
 from botocore.parsers import ResponseParserError
 
 from ecr_credential_helper import ecr
@@ -319,3 +320,12 @@ def test_every_error_of_botocore_can_be_told(error: Exception) -> None:
     """None is left without words: each is one line in the program's voice, with a hint or none."""
     in_prose(error, "prod")
     in_prose(error)
+
+
+def test_a_client_waits_for_seconds_and_not_for_minutes() -> None:
+    """The timeouts are our own and short: botocore's are a minute for each try."""
+    target = Target(Registry("", region="eu-west-1"))
+    credentials = ReadOnlyCredentials("key", "secret", None)
+    config = ecr._client(ecr._session(target), target, credentials).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (5, 10)
+    assert config.retries["mode"] == "standard"
