@@ -66,17 +66,17 @@ def _tells(name: str) -> bool:
     return not _is_secret(name)
 
 
-def config_file() -> str:
-    """Return the path of the AWS config file, which need not exist, as botocore finds it."""
-    return _expanded(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config")
+def shared_files() -> list[str]:
+    """Return the paths of the AWS config and credentials files, which need not exist."""
+    return [
+        _expanded(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"),
+        _expanded(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"),
+    ]
 
 
 def _files() -> list[str]:
     """Return the paths of the files that botocore and we read settings from."""
-    files = [
-        config_file(),
-        _expanded(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"),
-    ]
+    files = shared_files()
     try:
         files.append(paths.settings_file())
     except RuntimeError:

@@ -11,7 +11,7 @@ from .cache import FRESH, Cache, Entry, Key, NoCache
 from .context import Context
 from .errors import HelperError, NoAWSCredentials
 from .flight import Flight
-from .identity import config_file
+from .identity import shared_files
 from .question import Question
 
 TYPE_CHECKING = False
@@ -132,16 +132,17 @@ def _spare_awscrt() -> None:
     """Hide awscrt from botocore unless it is needed: to import it is a fifth of a cold get.
 
     Of what is called here only the sessions of `aws login` need it, which are those of profiles
-    with a `login_session` in the AWS config file.
+    with a `login_session` in the AWS config or credentials file.
     """
-    try:
-        with open(config_file(), "rb") as file:
-            if b"login_session" in file.read():
-                return
-    except FileNotFoundError:
-        pass
-    except OSError:  # botocore has its own words for it
-        return
+    for path in shared_files():
+        try:
+            with open(path, "rb") as file:
+                if b"login_session" in file.read():
+                    return
+        except FileNotFoundError:
+            continue
+        except OSError:  # botocore has its own words for it
+            return
     sys.modules.setdefault("awscrt", None)  # type: ignore[arg-type]  # an import of None fails
 
 

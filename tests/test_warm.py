@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
+import pytest
+
 from tests import needs
 from tests.conftest import Helper
 from tests.entries import HOST, LIFE, rewrite, secret_of
@@ -62,15 +64,18 @@ def test_the_report_shows_what_a_cold_get_loads(helper: Helper) -> None:
     assert {"botocore.session", f"{PACKAGE}.ecr", "json", "re"} <= modules_in(cold.stderr)
 
 
-def test_awscrt_is_loaded_for_aws_login_alone(helper: Helper) -> None:
+@pytest.mark.parametrize(
+    ("name", "section"), [("config", "profile other"), ("credentials", "other")]
+)
+def test_awscrt_is_loaded_for_aws_login_alone(helper: Helper, name: str, section: str) -> None:
     """The library that is a fifth of a cold get stays away, unless a profile may want it."""
     needs.module("awscrt", "test")
     cold = helper.get(HOST, env=REPORT)
     assert secret_of(cold.answer)
     assert "awscrt" not in modules_in(cold.stderr)
-    config = helper.home / ".aws" / "config"
-    config.parent.mkdir()
-    config.write_text("[profile other]\nlogin_session = arn:aws:iam::111122223333:user/x\n")
+    file = helper.home / ".aws" / name
+    file.parent.mkdir()
+    file.write_text(f"[{section}]\nlogin_session = arn:aws:iam::111122223333:user/x\n")
     other = helper.get(HOST, env=REPORT)
     assert secret_of(other.answer)
     assert "awscrt" in modules_in(other.stderr)
