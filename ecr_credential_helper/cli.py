@@ -12,7 +12,7 @@ import os
 import sys
 import time
 
-from . import __version__, protocol, verbs
+from . import __version__, paths, protocol, verbs
 from .context import Context
 from .errors import CredentialsNotFound, HelperError, ProtocolError, in_words, printable
 
@@ -58,6 +58,7 @@ def main() -> None:
     name = _own_name(sys.argv[0])
     try:
         stdout = _claim_stdout()
+        paths.settle_home()
         answer, status = _dispatch(name, sys.argv[1:], stdout)
     except KeyboardInterrupt:
         answer, status = "", _INTERRUPTED

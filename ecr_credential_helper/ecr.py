@@ -87,13 +87,7 @@ def default_region(profile: str) -> str:
 
 
 def _tidy_environment() -> None:
-    """Make an empty variable count as unset, for botocore and for what it starts.
-
-    Without a home directory, keep botocore from a directory named "~" wherever we were started: it
-    would run the credential_process that somebody put there.
-    """
-    if not os.path.isabs(os.path.expanduser("~")):
-        os.environ["HOME"] = os.devnull
+    """Make an empty variable count as unset, for botocore and for what it starts."""
     for name, value in list(os.environ.items()):
         if name.startswith("AWS_") and not value:
             del os.environ[name]

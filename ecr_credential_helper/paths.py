@@ -7,11 +7,23 @@ here and held equal to it by a test; everywhere else platformdirs itself is aske
 import os
 import sys
 
+NO_HOME = os.devnull  # what HOME is where there is no home: nothing can be below it
+
 _APP = "ecr-credential-helper"
 _DEFAULTS = {
     "linux": ("~/.cache", "~/.config"),
     "darwin": ("~/Library/Caches", "~/Library/Application Support"),
 }
+
+
+def settle_home() -> None:
+    """Make HOME a path that holds nothing where no home directory can be told.
+
+    It has to come before any library is imported: some expand "~" already then, and would read a
+    directory of that name in the working directory, where anybody may have put it.
+    """
+    if not os.path.isabs(os.path.expanduser("~")):
+        os.environ["HOME"] = NO_HOME
 
 
 def cache_directory() -> str:
@@ -49,7 +61,7 @@ def settings_file() -> str:
 def _expanded(path: str) -> str:
     """Return `path` with its `~` expanded. Raises RuntimeError if there is nothing to put there."""
     expanded = os.path.expanduser(path)
-    if expanded.startswith("~"):
+    if path.startswith("~") and expanded.startswith(("~", NO_HOME)):
         raise RuntimeError(f"no home directory for {path}")
     return expanded
 
@@ -78,6 +90,6 @@ def _home() -> str:
             home = pwd.getpwuid(os.getuid()).pw_dir
         except KeyError:
             home = ""
-    if not os.path.isabs(home):
+    if not os.path.isabs(home) or home == NO_HOME:
         raise RuntimeError("no home directory: set HOME or AWS_ECR_CACHE_DIR")
     return home.rstrip("/")

@@ -112,11 +112,11 @@ static const char *variable(const char *name)
     return value && *value ? value : NULL;
 }
 
-/* The home directory without the slashes at its end. */
+/* The home directory without the slashes at its end; /dev/null stands for none. */
 static void put_home(struct text *to)
 {
     const char *home = getenv("HOME");
-    if (!home || *home != '/') {
+    if (!home || *home != '/' || !strcmp(home, "/dev/null")) {
         to->spoilt = true;
         return;
     }

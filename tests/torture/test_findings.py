@@ -1,5 +1,6 @@
 """What the torture found, and is mended: each finding held by itself."""
 
+import json
 import os
 import subprocess
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import botocore
 import pytest
 
 from ecr_credential_helper import ecr, identity, renewal, verbs
@@ -17,13 +19,15 @@ from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.question import Question
 from ecr_credential_helper.registry import Registry, host_of
 from ecr_credential_helper.settings import Target
-from tests.aws_loopback import basic_credentials
-from tests.conftest import Authority
+from tests.aws_loopback import Loopback, basic_credentials
+from tests.conftest import Authority, Result
+from tests.test_sources import sso_session
 
 from . import aws, faults, load, stdin, users
 from .room import HOST, Rack, Room
 
 QUESTION = Question(Target(Registry(HOST, account="111122223333", region="eu-west-1")))
+WEST = "111122223333.dkr.ecr.us-west-2.amazonaws.com"  # which the loopback has a certificate for
 needs_root = pytest.mark.needs("root")
 
 
@@ -209,20 +213,146 @@ def test_without_a_thread_to_ask_in_a_token_at_hand_is_served(
     assert "no thread can be started" in lines[0]
 
 
+def homeless(
+    rack: Rack, *arguments: str, stdin: bytes = b"", tracing: tuple[str, ...] = ()
+) -> Result:
+    """Run the executable without a home, in `place` below the rack's own, perhaps under strace."""
+    user = ["unshare", "--user", f"--map-user={faults.NOBODY}"]
+    done = subprocess.run(
+        [*user, *tracing, str(rack.executable), *arguments],
+        env={name: value for name, value in rack.env.items() if name != "HOME"},
+        cwd=rack.home / "place",
+        input=stdin,
+        capture_output=True,
+        check=False,
+    )
+    return rack.seen(Result(done.returncode, done.stdout, done.stderr))
+
+
+def plant(rack: Rack) -> Path:
+    """Make a directory called ~ where `homeless` starts, and return the .aws in it."""
+    planted = rack.home / "place" / "~" / ".aws"
+    planted.mkdir(parents=True)
+    return planted
+
+
+def plant_models(rack: Rack, url: str) -> None:
+    """Plant models that have every service we call be asked at `url`."""
+    planted = plant(rack) / "models"
+    names = ("Region", "UseDualStack", "UseFIPS", "UseGlobalEndpoint", "Endpoint")
+    rules = {
+        "version": "1.0",
+        "parameters": {
+            name: {"type": "Boolean" if name.startswith("Use") else "String", "documentation": ""}
+            for name in names
+        },
+        "rules": [
+            {
+                "conditions": [],
+                "endpoint": {"url": url, "properties": {}, "headers": {}},
+                "type": "endpoint",
+            }
+        ],
+    }
+    for model in (Path(botocore.__file__).parent / "data").glob("*/*"):
+        if model.parent.name in ("ecr", "ecr-public", "sso", "sso-oidc", "sts"):
+            (planted / model.parent.name / model.name).mkdir(parents=True)
+            rule_set = planted / model.parent.name / model.name / "endpoint-rule-set-1.json"
+            rule_set.write_text(json.dumps(rules))
+
+
+@pytest.mark.needs("root", "unshare")
 @pytest.mark.needs("root", "unshare")
 def test_without_a_home_no_directory_called_tilde_is_read(room: Room) -> None:
     """A credential_process that waits in ./~/.aws/config is not run."""
     with room.rack() as rack:
-        place = rack.home / "place"
-        (place / "~" / ".aws").mkdir(parents=True)
         process = f"credential_process = touch {rack.home}/run"
-        (place / "~" / ".aws" / "config").write_text(f"[default]\n{process}\n")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "HOME", "AWS_ECR_CACHE_DIR"):
+        (plant(rack) / "config").write_text(f"[default]\n{process}\n")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ECR_CACHE_DIR"):
             del rack.env[name]
-        command = ["unshare", "--user", f"--map-user={faults.NOBODY}", str(rack.executable), "get"]
-        done = subprocess.run(
-            command, env=rack.env, cwd=place, input=HOST.encode(), capture_output=True, check=False
-        )
-        assert done.returncode == 1
-        assert b"no AWS credentials" in done.stderr
+        result = homeless(rack, "get", stdin=HOST.encode())
+        assert result.status == 1
+        assert "no AWS credentials" in result.err
         assert not (rack.home / "run").exists()
+
+
+IMAGE = {
+    "kind": "CredentialProviderRequest",
+    "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+    "image": f"{WEST}/app",
+}
+
+
+@pytest.mark.needs("root", "unshare")
+@pytest.mark.parametrize(
+    ("arguments", "stdin"),
+    [
+        (("get",), WEST.encode()),
+        (("warm", WEST), b""),
+        (("get-login-password", "--region", "us-west-2"), b""),
+        (("kubelet",), json.dumps(IMAGE).encode()),
+        (("doctor",), b""),
+    ],
+)
+def test_without_a_home_no_model_below_tilde_says_whom_to_ask(
+    arguments: tuple[str, ...], stdin: bytes, room: Room
+) -> None:
+    """A model of a service that waits in ./~/.aws/models would have a request sent elsewhere."""
+    with room.rack() as rack, Loopback() as elsewhere:
+        plant_models(rack, elsewhere.url)
+        rack.env |= {name: value for name, value in rack.proxy.items() if value}
+        rack.env |= {"PATH": f"{rack.executable.parent}:{rack.env['PATH']}"}
+        del rack.env["AWS_ENDPOINT_URL"]
+        result = homeless(rack, *arguments, stdin=stdin)
+        assert elsewhere.calls == []
+        assert arguments[0] == "doctor" or (result.status, rack.aws.count("ecr")) == (0, 1)
+
+
+@pytest.mark.needs("root", "unshare")
+def test_without_a_home_a_web_identity_goes_to_nobody_else(room: Room) -> None:
+    """The token of a pod would be sent wherever a planted model of STS says."""
+    with room.rack() as rack, Loopback() as elsewhere:
+        plant_models(rack, elsewhere.url)
+        for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            del rack.env[name]
+        token = rack.home / "web-identity"
+        token.write_text("canary-web-identity")
+        rack.env |= {
+            "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/pull",
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
+            "HTTPS_PROXY": "http://127.0.0.1:1",
+            "AWS_MAX_ATTEMPTS": "1",
+        }
+        assert homeless(rack, "get", stdin=WEST.encode()).status == 1
+        assert elsewhere.calls == []
+
+
+@pytest.mark.needs("root", "unshare")
+def test_without_a_home_no_session_below_tilde_is_used(room: Room) -> None:
+    """A login to IAM Identity Center that waits in ./~/.aws/sso/cache is somebody else's."""
+    with room.rack(sso_session) as rack:
+        rack.env["AWS_CONFIG_FILE"] = str(rack.home / ".aws" / "config")
+        own, planted = rack.home / ".aws" / "sso", plant(rack) / "sso"
+        own.rename(planted)
+        result = homeless(rack, "get", stdin=HOST.encode())
+        planted.rename(own)
+        assert result.status == 1
+        assert "aws sso login" in result.err
+        assert rack.aws.calls == []
+
+
+@pytest.mark.needs("root", "unshare", "strace")
+@pytest.mark.parametrize("arguments", [("get",), ("doctor",), ("configure", HOST)])
+def test_without_a_home_no_path_below_tilde_is_named(
+    arguments: tuple[str, ...], room: Room
+) -> None:
+    """No call to the system looks there, be it only to see whether something is there."""
+    with room.rack() as rack:
+        plant(rack)
+        del rack.env["AWS_ECR_CACHE_DIR"]
+        trace = rack.home / "trace"
+        tracing = ("strace", "-f", "-e", "trace=%file", "-o", str(trace))
+        homeless(rack, *arguments, stdin=HOST.encode(), tracing=tracing)
+        named = [line for line in trace.read_text(errors="replace").splitlines() if '"' in line]
+        assert len(named) > 100
+        assert [line for line in named if '"~' in line or "/~" in line] == []
