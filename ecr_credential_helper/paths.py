@@ -17,11 +17,13 @@ _DEFAULTS = {
 
 
 def settle_home() -> None:
-    """Make HOME a path that holds nothing where no home directory can be told.
+    """Have HOME count as unset unless it is absolute; make it NO_HOME where no home can be told.
 
     It has to come before any library is imported: some expand "~" already then, and would read a
     directory of that name in the working directory, where anybody may have put it.
     """
+    if not os.path.isabs(os.environ.get("HOME", "")):
+        os.environ.pop("HOME", None)
     if not os.path.isabs(os.path.expanduser("~")):
         os.environ["HOME"] = NO_HOME
 

@@ -90,6 +90,52 @@ def test_without_any_home_there_is_no_directory(
 
 
 @pytest.mark.parametrize(
+    ("home", "settled"),
+    [
+        (None, None),
+        ("", None),
+        ("relative", None),
+        ("~", None),
+        ("/home/u", "/home/u"),
+        ("/", "/"),
+        (os.devnull, os.devnull),
+    ],
+)
+def test_a_home_that_is_not_absolute_is_unset(
+    monkeypatch: pytest.MonkeyPatch, home: str | None, settled: str | None
+) -> None:
+    """An empty HOME counts as unset, as every empty variable does: the password file is asked."""
+    monkeypatch.delenv("HOME")
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    paths.settle_home()
+    assert os.environ.get("HOME") == settled
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    paths.settle_home()
+    assert os.environ["HOME"] == os.devnull
+
+
+@pytest.mark.needs("Linux")
+@pytest.mark.parametrize("home", ["", "relative"])
+def test_an_empty_home_is_no_root_directory(helper: Helper, home: str) -> None:
+    """Every path of a run is the same as with HOME unset, and none is below / or here."""
+    hidden: dict[str, str | None] = {
+        "HOME": home,
+        "AWS_ECR_CACHE_DIR": "~/no-such-cache",
+        "AWS_ECR_CONFIG_FILE": "~/no-such.toml",
+    }
+    told = [
+        helper.run(*arguments, env=env).out
+        for env in (hidden, hidden | {"HOME": None})
+        for arguments in (("status", "--json"), ("doctor", "--json"))
+    ]
+    assert told[:2] == told[2:]
+    own = pwd.getpwuid(os.getuid()).pw_dir
+    assert f"{own}/no-such-cache" in told[0]
+    assert f"{own}/.docker" in told[1]
+
+
+@pytest.mark.parametrize(
     ("platform", "environment"),
     [("win32", {}), ("android", {}), ("freebsd14", {}), ("linux", {"ANDROID_DATA": "/data"})],
 )
