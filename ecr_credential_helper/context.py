@@ -43,7 +43,9 @@ class Context:
             from .log import start
 
             try:
-                return start(path)
+                return start(paths.expanded(path))
+            except RuntimeError as error:
+                self.tell(f"no log is written: {error}")
             except OSError as error:
                 self.tell(f"no log is written to {path}: {error.strerror or error}")
         return lambda _line: None

@@ -120,7 +120,7 @@ def open_log(path: str) -> int:
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    file = os.open(os.path.expanduser(path), flags, 0o600)
+    file = os.open(path, flags, 0o600)
     try:
         _trust(os.fstat(file))
     except UntrustedError:

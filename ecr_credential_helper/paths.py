@@ -35,7 +35,7 @@ def cache_directory() -> str:
     """
     chosen = os.environ.get("AWS_ECR_CACHE_DIR")
     if chosen:
-        return _expanded(chosen)
+        return expanded(chosen)
     if _is_plain():
         return _user_directory("XDG_CACHE_HOME", _DEFAULTS[sys.platform][0])
     import platformdirs
@@ -50,7 +50,7 @@ def settings_file() -> str:
     """
     chosen = os.environ.get("AWS_ECR_CONFIG_FILE")
     if chosen:
-        return _expanded(chosen)
+        return expanded(chosen)
     if _is_plain():
         directory = _user_directory("XDG_CONFIG_HOME", _DEFAULTS[sys.platform][1])
     else:
@@ -60,12 +60,12 @@ def settings_file() -> str:
     return os.path.join(directory, "config.toml")
 
 
-def _expanded(path: str) -> str:
+def expanded(path: str) -> str:
     """Return `path` with its `~` expanded. Raises RuntimeError if there is nothing to put there."""
-    expanded = os.path.expanduser(path)
-    if path.startswith("~") and expanded.startswith(("~", NO_HOME)):
+    whole = os.path.expanduser(path)
+    if path.startswith("~") and whole.startswith(("~", NO_HOME)):
         raise RuntimeError(f"no home directory for {path}")
-    return expanded
+    return whole
 
 
 def _is_plain() -> bool:

@@ -11,6 +11,7 @@ import stat
 from typing import Any
 
 from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.paths import NO_HOME
 
 from .hosts import address_of
 from .json_text import indent, members, parsed, with_member, without_member
@@ -30,10 +31,13 @@ class DockerConfig:
     `path` is where Docker looks for it, `old` what the disk holds (None if there is no file),
     `text` what it is to hold.
 
-    Raises HelperError if it cannot be read, or if Docker could not use it.
+    Raises HelperError if there is no home to look in, if it cannot be read, or if Docker could not
+    use it.
     """
 
     def __init__(self, directory: str) -> None:
+        if directory.startswith(NO_HOME):
+            raise HelperError("no home directory for ~/.docker", "set HOME or DOCKER_CONFIG")
         self.path = os.path.join(directory, "config.json")
         self.old = _read(self.path)
         # What is not UTF-8 is not for us to judge: it comes back as the bytes it was.
@@ -152,7 +156,10 @@ class DockerConfig:
 
 
 def directory(chosen: str | None) -> str:
-    """Return where Docker looks for its config.json: `chosen`, DOCKER_CONFIG or ~/.docker."""
+    """Return where Docker looks for its config.json: `chosen`, DOCKER_CONFIG or ~/.docker.
+
+    Without a home directory the last is below paths.NO_HOME.
+    """
     return chosen or os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
 
 

@@ -24,7 +24,7 @@ from tests.conftest import Authority, Result
 from tests.test_sources import sso_session
 
 from . import aws, faults, load, stdin, users
-from .room import HOST, Rack, Room
+from .room import HOST, NAME, Rack, Room
 
 QUESTION = Question(Target(Registry(HOST, account="111122223333", region="eu-west-1")))
 WEST = "111122223333.dkr.ecr.us-west-2.amazonaws.com"  # which the loopback has a certificate for
@@ -356,3 +356,22 @@ def test_without_a_home_no_path_below_tilde_is_named(
         named = [line for line in trace.read_text(errors="replace").splitlines() if '"' in line]
         assert len(named) > 100
         assert [line for line in named if '"~' in line or "/~" in line] == []
+
+
+@pytest.mark.needs("root", "unshare")
+def test_without_a_home_nothing_is_written_below_tilde(room: Room) -> None:
+    """What would be is named in one line: it is an error of configure, and a finding of doctor."""
+    why = "no home directory for ~/.docker"
+    with room.rack() as rack:
+        (rack.home / "place").mkdir()
+        for arguments in (("configure", HOST), ("configure", "--dry-run", HOST)):
+            result = homeless(rack, *arguments)
+            assert (result.status, result.out) == (1, "")
+            assert result.err == f"{NAME.decode()}: {why}\nhint: set HOME or DOCKER_CONFIG\n"
+        looked = homeless(rack, "doctor", "--json").answer["checks"]
+        assert ["fail", why] in [[check["status"], check["found"]] for check in looked]
+        rack.env["AWS_ECR_LOG_FILE"] = "~/log"
+        result = homeless(rack, "get", stdin=HOST.encode())
+        rack.answered(result)
+        assert "no log is written: no home directory for ~/log\n" in result.err
+        assert os.listdir(rack.home / "place") == []
