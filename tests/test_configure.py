@@ -455,6 +455,30 @@ def test_a_link_to_nowhere_is_followed(helper: Helper, config: Path, tmp_path: P
     assert PRIVATE in (tmp_path / "new" / "config.json").read_text()
 
 
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("made", [(), (".docker",), (".docker", ".docker/config.json")])
+def test_what_root_makes_in_a_users_home_is_the_users(
+    helper: Helper, config: Path, made: tuple[str, ...]
+) -> None:
+    """As after sudo that keeps HOME: the user's own Docker has to read it afterwards."""
+    if made:
+        write(config, "{}")
+    if config.exists() and ".docker/config.json" not in made:
+        config.unlink()
+    for path in (helper.home, *helper.home.rglob("*")):
+        os.chown(path, 12345, 23456)
+    helper.env["SUDO_UID"] = "12345"
+    assert helper.run("configure", PRIVATE).status == 0
+    assert PRIVATE in config.read_text()
+    for path in (config, config.parent):
+        assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
+        assert made or stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+    deep = helper.home / "a" / "b"
+    assert helper.run("configure", PRIVATE, "--docker-config", str(deep)).status == 0
+    for path in (deep.parent, deep, deep / "config.json"):
+        assert path.stat().st_uid == 12345
+
+
 NO_RENAME = """
 mount --bind "$1" "$1" && shift && exec "$@"
 """

@@ -202,7 +202,7 @@ def _save(path: str, old: bytes | None, data: bytes) -> None:
 
     It is the old or the new one at every moment, where its directory lets a file be renamed.
     """
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    _make_directory(os.path.dirname(path))
     temporary = f"{path}.{os.urandom(8).hex()}.tmp"
     try:
         _write_beside(temporary, path, data)
@@ -217,6 +217,25 @@ def _save(path: str, old: bytes | None, data: bytes) -> None:
     _sync(os.path.dirname(path))
 
 
+def _make_directory(path: str) -> None:
+    """Make a directory and its parents with mode 0700. Raises OSError."""
+    if not path or os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    _make_directory(parent)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return
+    if os.name != "posix":
+        return
+    file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        _inherit_owner(file, parent)
+    finally:
+        os.close(file)
+
+
 def _check_unchanged(path: str, old: bytes | None) -> None:
     """Raise OSError if the file no longer holds `old`: a `docker login` must not get lost."""
     try:
@@ -229,11 +248,16 @@ def _check_unchanged(path: str, old: bytes | None) -> None:
 
 
 def _write_beside(temporary: str, path: str, data: bytes) -> None:
-    """Make the file `temporary` with the content `data`, and owner and mode of `path`."""
+    """Make the file `temporary` with the content `data`, and owner and mode of `path`.
+
+    Where there is no such file yet, its owner is that of the directory.
+    """
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         if os.path.exists(path):
             _copy_status(os.stat(path), file)
+        else:
+            _inherit_owner(file, os.path.dirname(path))
         _write_all(file, data)
         os.fsync(file)
     finally:
@@ -247,6 +271,20 @@ def _copy_status(status: os.stat_result, file: int) -> None:
     if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
         os.fchown(file, status.st_uid, status.st_gid)
     os.fchmod(file, stat.S_IMODE(status.st_mode))
+
+
+def _inherit_owner(file: int, directory_path: str) -> None:
+    """Give what root has made, open as `file`, to the owner of the directory that it is in.
+
+    Root by sudo, with its user's HOME kept, would else shut the user's Docker out.
+    """
+    if os.name != "posix" or os.geteuid() != 0:
+        return
+    owner = os.stat(directory_path or os.curdir)
+    try:
+        os.fchown(file, owner.st_uid, owner.st_gid)
+    except OSError:  # a file system that keeps no owners
+        pass
 
 
 def _write_over(path: str, data: bytes) -> None:
