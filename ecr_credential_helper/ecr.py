@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import botocore.credentials
 import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials, create_credential_resolver
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 from botocore.loaders import Loader
+from botocore.tokens import SSOTokenProvider
 from botocore.utils import JSONFileCache
 
 from . import __version__
@@ -186,23 +188,35 @@ class _Loader(Loader):
         return ["ecr", "ecr-public", "signin", "sso", "sso-oidc", "sts"]
 
 
-class _SessionCache(JSONFileCache):
+class _UsersCache(JSONFileCache):
+    """A cache of the AWS CLI's, which root by sudo does not write in its user's home."""
+
+    def __init__(self, directory: str, **options: Any) -> None:
+        self._directory = directory
+        super().__init__(directory, **options)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        with contextlib.suppress(OSError):  # a session that is not kept costs a call
+            make_directory(self._directory)
+            super().__setitem__(key, value)
+
+
+# Those of `aws sso login` and `aws login`, whose sessions botocore renews and keeps by itself.
+SSOTokenProvider.DEFAULT_CACHE_CLS = _UsersCache
+botocore.credentials.JSONFileCache = _UsersCache  # type: ignore[assignment,attr-defined]
+
+
+class _SessionCache(_UsersCache):
     """The AWS CLI's own cache of role sessions: who passed MFA there is not asked again here."""
 
     def __init__(self) -> None:
-        self._directory = os.path.expanduser(os.path.join("~", ".aws", "cli", "cache"))
-        super().__init__(self._directory)
+        super().__init__(os.path.expanduser(os.path.join("~", ".aws", "cli", "cache")))
 
     def __contains__(self, key: str) -> bool:
         try:  # one that was damaged costs a call
             return set(self[key]["Credentials"]) >= _SESSION_KEYS
         except (KeyError, TypeError):
             return False
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        with contextlib.suppress(OSError):  # a session that is not kept costs a call
-            make_directory(self._directory)
-            super().__setitem__(key, value)
 
 
 def _checked(answer: Any, question: Question) -> tuple[str, float]:

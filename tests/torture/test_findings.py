@@ -19,9 +19,9 @@ from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.question import Question
 from ecr_credential_helper.registry import Registry, host_of
 from ecr_credential_helper.settings import Target
-from tests.aws_loopback import Loopback, basic_credentials
-from tests.conftest import Authority, Result
-from tests.test_sources import sso_session
+from tests.aws_loopback import Loopback, basic_credentials, iso_time
+from tests.conftest import Authority, Helper, Result
+from tests.test_sources import login, sso_session
 
 from . import aws, faults, load, stdin, users
 from .room import HOST, NAME, Rack, Room
@@ -375,3 +375,24 @@ def test_without_a_home_nothing_is_written_below_tilde(room: Room) -> None:
         rack.answered(result)
         assert "no log is written: no home directory for ~/log\n" in result.err
         assert os.listdir(rack.home / "place") == []
+
+
+@needs_root
+@pytest.mark.parametrize("arrange", [sso_session, login])
+def test_root_by_sudo_leaves_its_users_session_alone(
+    arrange: Callable[[Helper, Loopback], None], room: Room
+) -> None:
+    """A session near its end is renewed, and not kept as a file that its user cannot read."""
+    with room.rack(arrange) as rack:
+        (session,) = (rack.home / ".aws").glob("*/cache/*.json")
+        if arrange is sso_session:  # the other is past its end
+            near = json.loads(session.read_text()) | {"expiresAt": iso_time(time.time() + 30)}
+            session.write_text(json.dumps(near))
+        before = session.read_bytes()
+        for path in (rack.home, *rack.home.rglob("*")):
+            os.chown(path, users.OTHER, users.OTHER)
+        rack.env["SUDO_UID"] = str(users.OTHER)
+        del rack.env["AWS_ECR_CACHE_DIR"]
+        rack.answered(rack.get(HOST))
+        assert (session.stat().st_uid, session.read_bytes()) == (users.OTHER, before)
+        assert {path.lstat().st_uid for path in rack.home.rglob("*")} == {users.OTHER}
