@@ -500,6 +500,62 @@ def test_a_bind_mount_is_written_in_place(helper: Helper, config: Path) -> None:
     assert [path.name for path in config.parent.iterdir()] == [config.name]
 
 
+FULL = """
+mount -t tmpfs -o size=4k none "$2"; cp "$1" "$2/config.json"; mount --bind "$2/config.json" "$1"
+"$3" configure "$4" && exit 9; cat "$1"
+"""
+
+
+@pytest.mark.needs("root", "unshare")
+@pytest.mark.parametrize("size", [4050, 4096])
+def test_a_full_disk_under_a_bind_mount_changes_nothing(
+    helper: Helper, config: Path, tmp_path: Path, size: int
+) -> None:
+    """There is room for the file as it is, and not for another line."""
+    before = write(config, json.dumps({"x": "y" * (size - 9)}))
+    assert len(before) == size
+    needs.namespace("--mount")
+    small = tmp_path / "small"
+    small.mkdir()
+    arguments = (str(config), str(small), str(EXECUTABLE), PRIVATE)
+    command = ["unshare", "--mount", "sh", "-c", FULL, "sh", *arguments]
+    done = subprocess.run(command, env=helper.env, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, before)
+    assert b"No space left on device" in done.stderr
+    assert b"nothing was changed" in done.stderr
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_what_was_half_written_in_place_is_written_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, again: bool
+) -> None:
+    """Where that fails as well, nobody is told that nothing was changed."""
+    path = tmp_path / "config.json"
+    path.write_text(before := '{"auths": {}}')
+    config = DockerConfig(str(tmp_path))
+    config.set_helper(PRIVATE, "ecr")
+    write_bytes, calls = os.write, []
+
+    def busy(*_: object) -> None:
+        raise OSError(16, "Device or resource busy")
+
+    def failing(file: int, data: bytes) -> int:
+        calls.append(data)
+        if len(calls) == 4 or (len(calls) > 4 and not again):
+            raise OSError(5, "Input/output error")
+        return write_bytes(file, data[:20] if len(calls) == 3 else data)
+
+    monkeypatch.setattr(os, "replace", busy)
+    monkeypatch.setattr(os, "write", failing)
+    with pytest.raises(HelperError, match="Input/output error") as caught:
+        config.save()
+    assert len(calls) == 5
+    assert ("nothing was changed" in caught.value.hint) == again
+    assert ("may be damaged" in caught.value.message) != again
+    assert (path.read_text() == before) == again
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_directory_that_cannot_be_written_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

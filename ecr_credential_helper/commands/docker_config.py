@@ -25,6 +25,10 @@ _HARMLESS = ("email",)
 _STRINGS = re.compile(r'("(?:[^"\\]|\\.)*"\s*:)|"(?:[^"\\]|\\.)*"')
 
 
+class DamagedError(OSError):
+    """A file that holds neither what it held nor what it was to hold."""
+
+
 class DockerConfig:
     """One config.json: its text, and what Docker takes from it.
 
@@ -107,6 +111,11 @@ class DockerConfig:
         data = self.text.encode("utf-8", "surrogateescape")
         try:
             _save(os.path.realpath(self.path), self.old, data)
+        except DamagedError as error:
+            raise HelperError(
+                f"cannot save {self.path}, which may be damaged now: {error.strerror}",
+                "see what is in it before Docker is used again",
+            ) from error
         except OSError as error:
             raise HelperError(
                 f"cannot save {self.path}: {error.strerror or error}",
@@ -201,6 +210,7 @@ def _save(path: str, old: bytes | None, data: bytes) -> None:
     """Replace the file `path`, which held `old`, by one that holds `data`. Raises OSError.
 
     It is the old or the new one at every moment, where its directory lets a file be renamed.
+    Else DamagedError is raised if it may be neither.
     """
     _make_directory(os.path.dirname(path))
     temporary = f"{path}.{os.urandom(8).hex()}.tmp"
@@ -212,7 +222,7 @@ def _save(path: str, old: bytes | None, data: bytes) -> None:
         _unlink(temporary)
         if old is None or error.errno not in _NO_RENAME:
             raise
-        _write_over(path, data)
+        _write_over(path, old, data)
         return
     _sync(os.path.dirname(path))
 
@@ -287,22 +297,44 @@ def _inherit_owner(file: int, directory_path: str) -> None:
         pass
 
 
-def _write_over(path: str, data: bytes) -> None:
-    """Write `data` over what the file `path` holds, and cut off what is longer.
+def _write_over(path: str, old: bytes, data: bytes) -> None:
+    """Write `data` over `old`, which the file `path` holds, and cut off what is longer.
 
-    What is left of the old content is first turned into white space, by the same write: a program
-    that is killed between the two leaves JSON, and no secret that was to go.
+    White space is written first, as much as there has to be room for: a disk that is full changes
+    nothing. What is left of the old content is turned into white space by the same write as the
+    rest: a program that is killed at any point leaves JSON, and no secret that was to go.
+
+    Raises OSError if nothing was changed, DamagedError if that cannot be said.
     """
-    file = os.open(path, os.O_WRONLY)
+    file = os.open(path, os.O_RDWR)
     try:
-        _write_all(file, data.ljust(os.fstat(file).st_size))
+        try:
+            _write_all(file, b" " * (len(data) - len(old)), len(old))
+            os.fsync(file)
+            _write_all(file, data.ljust(len(old)))
+        except OSError as error:
+            _write_back(file, old, error)
+            raise
         os.ftruncate(file, len(data))
         os.fsync(file)
     finally:
         os.close(file)
 
 
-def _write_all(file: int, data: bytes) -> None:
+def _write_back(file: int, old: bytes, error: OSError) -> None:
+    """Bring the open `file` back to `old` after `error`. Raises DamagedError."""
+    try:
+        if os.pread(file, len(old), 0) != old:
+            _write_all(file, old)
+        os.ftruncate(file, len(old))
+        os.fsync(file)
+    except OSError:
+        raise DamagedError(error.errno, error.strerror) from error
+
+
+def _write_all(file: int, data: bytes, at: int = 0) -> None:
+    """Write `data` into the open `file`, from the byte `at` on. Raises OSError."""
+    os.lseek(file, at, os.SEEK_SET)
     while data:
         data = data[os.write(file, data) :]
 
