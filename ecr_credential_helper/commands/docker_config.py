@@ -94,7 +94,11 @@ class DockerConfig:
         self._edit(with_member(self.text, place, host, json.dumps(name), (lead, lead and end)))
 
     def remove_helper(self, host: str) -> None:
-        """Have Docker ask no helper for `host`; the last one takes the whole table along."""
+        """Have Docker ask no helper for `host`; the last one takes the whole table along.
+
+        So a table that was empty or null before does not come back: Docker, to which it is the same
+        as none, leaves it out too when it saves the file.
+        """
         self._edit(without_member(self.text, self._place(HELPERS), host))
         if not self._table(HELPERS):
             key, _ = self._top(HELPERS)
