@@ -64,9 +64,8 @@ def main() -> None:
         answer, status = "", _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
         answer, status = _failure(name, in_words(error), sys.argv[1:]), 1
-    if sys.stdout:
-        sys.stdout.flush()  # what a library printed, which goes to stderr
     listens = _write(stdout, answer)
+    _flush()
     _write(2, "".join(_told))
     os._exit(status if listens else 1)
 
@@ -173,6 +172,15 @@ def _claim_stdout() -> int:
     stdout = os.dup(1)
     os.dup2(2, 1)
     return stdout
+
+
+def _flush() -> None:
+    """Have what a library printed go to stderr, if that takes it."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        pass
 
 
 def _read_stdin(limit: int) -> bytes:

@@ -4,6 +4,7 @@ Docker's protocol, the ECR hosts, and the errors of `get`, as a caller sees them
 """
 
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 
 from ecr_credential_helper import __version__
 from tests.aws_loopback import ACCOUNT, USER_KEY, USER_SECRET, Fault, Loopback, role_arn_of
-from tests.conftest import Helper, Result, assert_no_secret
+from tests.conftest import Helper, Result, assert_no_secret, finish
 from tests.test_registry import REJECTED_ROWS
 
 NAME = "docker-credential-ecr"
@@ -487,6 +488,25 @@ sys.meta_path.insert(0, Noise())
     assert result.out.count("\n") == 1
     for how in ("printed", "written", "from a shell"):
         assert f"{how}: {NOISE}\n" in result.err
+
+
+@pytest.mark.needs("Linux")
+@pytest.mark.parametrize("verb", ["get", "list", "--version", "status"])
+@pytest.mark.parametrize("gone", [False, True], ids=["full", "gone"])
+def test_what_a_library_prints_costs_no_answer(helper: Helper, verb: str, *, gone: bool) -> None:
+    """Where stderr cannot take it, it is lost, and the answer is not."""
+    write(helper.home / "site/sitecustomize.py", f"print({NOISE!r})\n")
+    expected = helper.run(verb, stdin=PRIVATE.encode())
+    reading, writing = os.pipe()
+    os.close(reading)
+    full = os.open("/dev/full", os.O_WRONLY)
+    env = {"PYTHONPATH": str(helper.home / "site")}
+    with helper.popen(verb, env=env, stderr=writing if gone else full) as process:
+        os.close(writing)
+        os.close(full)
+        result = finish(process, PRIVATE.encode())
+    assert (result.status, result.stdout) == (0, expected.stdout)
+    assert expected.stdout
 
 
 # Logins that Docker wants to keep
