@@ -1,13 +1,17 @@
 """The door to the file system: what is ours alone, and what is kept out."""
 
 import os
+import re
 import stat
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
 from ecr_credential_helper.files import Directory, UntrustedError
+from tests.conftest import Helper
+from tests.entries import HOST, entry_files
 
 NOBODY = 65534
 needs_root = pytest.mark.needs("root")  # to give files away
@@ -211,3 +215,45 @@ def test_a_lock_is_known_again_unless_it_was_replaced(directory: Path) -> None:
         assert not ours.is_same("lock", lock)
         os.close(lock)
         os.close(again)
+
+
+SYNCED = re.compile(r"(?:fsync|fdatasync)\(\d+<(.*)>\) += 0")
+RENAMED = re.compile(r'rename\w*\((?:\d+<(.*?)>, )?"([^"]*)", (?:\d+<(.*?)>, )?"([^"]*)".*\) += 0')
+
+
+def disk_order(helper: Helper, *arguments: str, stdin: bytes = b"") -> list[tuple[str, ...]]:
+    """Run the executable; return what it synced, (path,), and renamed, (from, to), in its order."""
+    trace = helper.home.with_name("trace")
+    calls = "trace=fsync,fdatasync,rename,renameat,renameat2"
+    command = ["strace", "-f", "-y", "-s", "4096", "-e", calls, "-o", str(trace)]
+    subprocess.run(
+        [*command, str(helper.executable), *arguments], env=helper.env, input=stdin, check=True
+    )
+    order: list[tuple[str, ...]] = []
+    for line in trace.read_text().splitlines():
+        if synced := SYNCED.search(line):
+            order.append((synced[1],))
+        elif renamed := RENAMED.search(line):
+            places = (renamed[1] or "", renamed[2]), (renamed[3] or "", renamed[4])
+            order.append(tuple(os.path.join(*place) for place in places))
+    return order
+
+
+@pytest.mark.needs("Linux", "strace")
+def test_an_entry_is_on_the_disk_before_it_has_its_name(helper: Helper) -> None:
+    """Else a machine that loses power may keep the name, and nothing in it."""
+    order = disk_order(helper, "get", stdin=HOST.encode())
+    renames = [step for step in order if len(step) == 2 and step[0].endswith(".tmp")]
+    assert {step[1] for step in renames} == {str(path) for path in entry_files(helper.cache)}
+    for step in renames:
+        assert (step[0],) in order[: order.index(step)]
+
+
+@pytest.mark.needs("Linux", "strace")
+def test_config_json_and_its_new_name_are_on_the_disk(helper: Helper) -> None:
+    """The file is synced before its rename, and the directory after it."""
+    order = disk_order(helper, "configure", HOST)
+    config = helper.home / ".docker" / "config.json"
+    (rename,) = (step for step in order if len(step) == 2)
+    assert rename[1] == str(config)
+    assert order == [(rename[0],), rename, (str(config.parent),)]
