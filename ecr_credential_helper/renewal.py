@@ -3,13 +3,12 @@
 Never on the way of a warm get.
 """
 
-import os
 import sys
-import time
 
 from .cache import FRESH, Cache, Entry, Key, NoCache
 from .context import Context
-from .errors import HelperError, NoAWSCredentials
+from .deadline import Deadline
+from .errors import NoAWSCredentials
 from .flight import Flight
 from .identity import shared_files
 from .question import Question
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 
 NOTHING_FOUND = "no_credentials"  # the subject under which it is kept that there are none
 
-_DEFAULT_TIMEOUT = 25.0
-_LONGEST_TIMEOUT = 1e6
-_SEE_LIMITS = "raise the limits of this process on threads and memory: `ulimit -a`"
 _NOTHING_FOUND_LIFE = 60
 
 
@@ -37,15 +33,14 @@ def renew(target: "Target", context: Context) -> Entry:
     Raises NoAWSCredentials if there are none, which is remembered for a minute, and HelperError for
     all else that can fail, both within AWS_ECR_TIMEOUT seconds.
     """
-    timeout = _timeout()
-    end = time.monotonic() + timeout
+    deadline = Deadline()
     cache, clock = context.cache if target.cache else NoCache(), context.clock
     whole_identity = context.identity + target.identity
     of_region, nothing_found = (
         Key(subject, whole_identity) for subject in (target.registry.scope, NOTHING_FOUND)
     )
     of_host = [Key(target.registry.host, context.identity)] if target.registry.host else []
-    with Flight(cache.path, f"{of_region.name}.lock", timeout / 2):
+    with Flight(cache.path, f"{of_region.name}.lock", deadline.seconds / 2):
         for key in (*of_host, of_region):
             entry = cache.load(key)
             if entry and entry.stage(clock()) == FRESH:
@@ -56,7 +51,7 @@ def renew(target: "Target", context: Context) -> Entry:
             raise NoAWSCredentials
         question = Question(target)
         try:
-            entry = _ask(question, clock, end, timeout)
+            entry = _ask(question, clock, deadline)
         except NoAWSCredentials:
             now = int(clock())
             nothing = Entry(now, now + _NOTHING_FOUND_LIFE, "none", "")
@@ -68,64 +63,21 @@ def renew(target: "Target", context: Context) -> Entry:
         return entry
 
 
-def _timeout() -> float:
-    """Return the seconds that a get may take in all. Raises HelperError on a bad setting."""
-    text = os.environ.get("AWS_ECR_TIMEOUT") or str(_DEFAULT_TIMEOUT)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < _LONGEST_TIMEOUT:
-        raise HelperError(
-            f"AWS_ECR_TIMEOUT is {text!r}, which is no number of seconds",
-            "set AWS_ECR_TIMEOUT to a number of seconds above 0, or unset it",
-        )
-    return seconds
-
-
-def _ask(question: Question, clock: "Callable[[], float]", end: float, timeout: float) -> Entry:
-    """Ask AWS for a token until the monotonic time `end`. Raises HelperError."""
+def _ask(question: Question, clock: "Callable[[], float]", deadline: Deadline) -> Entry:
+    """Ask AWS for a token until the deadline. Raises HelperError."""
     import gc
-    import threading
-
-    from .processes import end_children, restore_echo
 
     gc.disable()  # botocore makes much that lives as long as this process: a tenth of its time
-    outcome: list[Entry | BaseException] = []
 
-    def work() -> None:
-        try:
-            _spare_awscrt()
-            from .ecr import authorization_token
+    def work() -> Entry:
+        _spare_awscrt()
+        from .ecr import authorization_token
 
-            token = authorization_token(question)
-            now = clock()
-            outcome.append(Entry(int(now), int(now + token.life), token.source, token.secret))
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            outcome.append(error)
+        token = authorization_token(question)
+        now = clock()
+        return Entry(int(now), int(now + token.life), token.source, token.secret)
 
-    worker = threading.Thread(target=work, daemon=True)
-    try:
-        worker.start()
-    except RuntimeError as error:
-        raise HelperError(f"no thread can be started to ask AWS: {error}", _SEE_LIMITS) from error
-    try:
-        worker.join(max(0.0, end - time.monotonic()))
-    finally:
-        # is_alive() is wrong after Ctrl-C in join() (Python before 3.13). What comes later than now
-        # is only the end that we make of it.
-        in_time = outcome[:1]
-        if not in_time:
-            end_children()
-            restore_echo()
-    if not in_time:
-        raise HelperError(
-            f"{question.asked} got no answer within {timeout:g} s",
-            "see what hangs (credential_process, IMDS, proxy, network), or raise AWS_ECR_TIMEOUT",
-        )
-    if isinstance(in_time[0], BaseException):
-        raise in_time[0]
-    return in_time[0]
+    return deadline.wait_for(work, lambda: question.asked)
 
 
 def _spare_awscrt() -> None:

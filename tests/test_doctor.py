@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.aws_loopback import USER_ARN, Fault, Loopback, role_arn_of
 from tests.conftest import EXECUTABLE, Helper, assert_no_secret
 from tests.e2e.rig import OTHER, PRIVATE
 from tests.needs import SYSTEM_PATH
+from tests.test_failures import ended, process_ids
 
 PUBLIC = "public.ecr.aws"
 NO_KEYS: dict[str, str | None] = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
@@ -326,6 +328,37 @@ def test_a_credential_process_that_fails(patient: Helper) -> None:
     env = {**NO_KEYS, "AWS_CONFIG_FILE": str(config)}
     check = examine(patient, PRIVATE, **env)["credentials"]
     assert_found(check, "fail", "no card", "credential_process")
+
+
+def test_a_credential_process_that_hangs(patient: Helper) -> None:
+    """It is given up when a `get` would give it up, and ended."""
+    config = patient.home / "aws-config"
+    config.write_text(
+        "[default]\ncredential_process = sh -c 'echo $$ >\"$HOME/ids\"; exec sleep 50'\n"
+    )
+    env = {**NO_KEYS, "AWS_CONFIG_FILE": str(config), "AWS_ECR_TIMEOUT": "2"}
+    started = time.monotonic()
+    check = examine(patient, PRIVATE, **env)["credentials"]
+    assert time.monotonic() - started < 20
+    assert_found(check, "fail", "got no answer within 2 s", "credential_process")
+    assert all(map(ended, process_ids(patient.home / "ids", 1)))
+
+
+@pytest.mark.parametrize(("service", "status"), [("sts", "warn"), ("ecr", "fail")])
+def test_an_aws_that_hangs(patient: Helper, aws: Loopback, service: str, status: str) -> None:
+    """Whatever patience the settings have, no look takes longer than a `get`."""
+    aws.faults[service] = Fault("hang")
+    started = time.monotonic()
+    checks = examine(patient, AWS_ECR_TIMEOUT="1", AWS_ENDPOINT_URL_ECR=aws.url)
+    assert time.monotonic() - started < 15
+    check = checks["identity" if service == "sts" else "token"]
+    assert_found(check, status, "got no answer within 1 s", "raise AWS_ECR_TIMEOUT")
+
+
+def test_a_timeout_that_is_none(patient: Helper) -> None:
+    """It fails every `get` that has to ask AWS, so it is told."""
+    check = examine(patient, PRIVATE, AWS_ECR_TIMEOUT="soon")["credentials"]
+    assert_found(check, "fail", "AWS_ECR_TIMEOUT is 'soon'", "a number of seconds")
 
 
 def test_an_sso_session_that_has_expired(patient: Helper) -> None:

@@ -1,6 +1,7 @@
 """What commonly keeps this helper from AWS, each with the mend. boto3 is at work here, not `get`.
 
 boto3 and botocore are imported only where they are used, so that help and completions do without.
+Each look at AWS may take as long as a `get`.
 """
 
 import base64
@@ -12,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
+from ecr_credential_helper.deadline import Deadline
 from ecr_credential_helper.errors import Denied, HelperError, in_container
 from ecr_credential_helper.protocol import USERNAME
 from ecr_credential_helper.question import Question
@@ -42,16 +44,23 @@ def credentials(case: Case) -> Finding:
     except HelperError as error:
         return Finding("credentials", FAIL, error.message, error.hint)
     question = Question(case.target)
-    try:
+
+    def look() -> Any:
         session = boto3.Session(profile_name=profile or None, region_name=region)
         found = session.get_credentials()
         if found is None:
-            return _nothing_found(case)
+            return None
         found.get_frozen_credentials()
+        question.source = found.method or ""
+        return session
+
+    try:
+        session = Deadline().wait_for(look, lambda: question.asked)
     except Exception as error:  # noqa: BLE001 - each is put into words
         explained = explain(error, question)
         return Finding("credentials", FAIL, explained.message, explained.hint or _SEE_STS)
-    question.source = found.method or ""
+    if session is None:
+        return _nothing_found(case)
     case.session, case.question = session, question
     return Finding("credentials", PASS, question.who)
 
@@ -115,12 +124,16 @@ def identity(case: Case) -> Finding | None:
     patient = Config(
         connect_timeout=_PATIENCE, read_timeout=_PATIENCE, retries={"total_max_attempts": 2}
     )
-    try:
+
+    def ask() -> str:
         sts = case.session.client("sts", config=patient)
         role = question.target.role
         if role:
             sts = _assumed(sts, role, patient)
-        arn = sts.get_caller_identity()["Arn"]
+        return str(sts.get_caller_identity()["Arn"])
+
+    try:
+        arn = Deadline().wait_for(ask, lambda: question.asked)
     except Exception as error:  # noqa: BLE001 - each is put into words
         explained = explain(error, question)
         # Where only ECR can be reached, as with a VPC endpoint for it, a pull still works.
@@ -180,7 +193,7 @@ def token(case: Case) -> Finding | None:
     from ecr_credential_helper.ecr import authorization_token
 
     try:
-        given = authorization_token(question)
+        given = Deadline().wait_for(lambda: authorization_token(question), lambda: question.asked)
     except HelperError as error:
         return Finding("token", FAIL, error.message, error.hint or "see AWS_ECR_LOG_FILE")
     case.token = given.secret
