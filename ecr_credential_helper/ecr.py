@@ -70,7 +70,7 @@ def authorization_token(question: Question) -> AuthorizationToken:
     try:
         # getpass and the warnings of libraries would write to stderr; a terminal is asked directly.
         with contextlib.redirect_stderr(io.StringIO()):
-            session = _session(question.target)
+            session = _session(question)
             credentials = _credentials(session, question)
             answer = _client(session, question.target, credentials).get_authorization_token()
     except Exception as error:
@@ -95,9 +95,11 @@ def _tidy_environment() -> None:
             del os.environ[name]
 
 
-def _session(target: Target) -> botocore.session.Session:
+def _session(question: Question) -> botocore.session.Session:
     """Return a session that shares its roles' sessions with the AWS CLI."""
+    target = question.target
     session = botocore.session.Session(profile=target.profile or None)
+    question.profiles = session.full_config["profiles"]
     session.user_agent_name = "ecr-credential-helper"
     session.user_agent_version = __version__
     chosen = os.environ.get("AWS_RETRY_MODE") or session.get_scoped_config().get("retry_mode")

@@ -16,7 +16,7 @@ from botocore.parsers import ResponseParserError
 
 from .errors import Denied, HelperError, NoAWSCredentials
 from .log import redacted
-from .question import Question
+from .question import Question, in_words, with_profile
 
 SEE_WHAT_ANSWERS = "see what answers in place of AWS: a proxy, a captive portal, AWS_ENDPOINT_URL"
 
@@ -68,17 +68,17 @@ def _unknown_profile(error: aws.ProfileNotFound, question: Question) -> HelperEr
 
 
 def _sso(_: Any, question: Question) -> HelperError:
-    command = question.with_profile("aws sso login")
+    whose, command = in_words(question.origin), with_profile("aws sso login", question.origin)
     return Denied(
-        f"the SSO session of {question.who} has expired or was never started, run `{command}`",
+        f"the SSO session of {whose} has expired or was never started, run `{command}`",
         f"start a new SSO session: {command}",
     )
 
 
 def _login(_: Any, question: Question) -> HelperError:
-    command = question.with_profile("aws login")
+    whose, command = in_words(question.origin), with_profile("aws login", question.origin)
     return Denied(
-        f"the login session of {question.who} has expired or was never started, run `{command}`",
+        f"the login session of {whose} has expired or was never started, run `{command}`",
         f"log in again: {command}",
     )
 
@@ -100,7 +100,7 @@ def _partial(error: aws.PartialCredentialsError, question: Question) -> HelperEr
 
 
 def _mfa(_: Any, question: Question) -> HelperError:
-    command = question.with_profile("aws sts get-caller-identity")
+    command = with_profile("aws sts get-caller-identity", question.profile)
     return HelperError(
         f"{question.who} needs an MFA code, and there is no terminal to ask for it",
         f"pass MFA in a terminal first, its session is shared: {command}",

@@ -4,6 +4,8 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .settings import Target
 
 # Sources that belong to no profile, as botocore names them.
@@ -17,12 +19,14 @@ _PLACES = {
 class Question:
     """A request for an authorization token, from the search for credentials to the answer.
 
-    `source` is the credential source that was found, as botocore names it, empty until then.
+    `source` is the credential source that was found, as botocore names it, empty until then;
+    `profiles` are those of the AWS settings, as botocore parsed them, each with its settings.
     """
 
     def __init__(self, target: "Target") -> None:
         self.target = target
         self.source = ""
+        self.profiles: Mapping[str, Mapping[str, object]] = {}
 
     @property
     def action(self) -> str:
@@ -41,6 +45,17 @@ class Question:
         return self.target.profile or next(filter(None, named), "")
 
     @property
+    def origin(self) -> str:
+        """The profile that a role of the chosen one begins with, where source_profile leads to."""
+        name, passed = self.profile, set[str]()
+        while name not in passed:
+            passed.add(name)
+            settings = self.profiles.get(name or "default", {})
+            if "role_arn" in settings:
+                name = str(settings.get("source_profile", name))
+        return name
+
+    @property
     def who(self) -> str:
         """As whom it is asked: role, profile and source, never a key."""
         if self.target.role and self.target.web_identity:
@@ -50,7 +65,7 @@ class Question:
         elif not self.profile and "AWS_WEB_IDENTITY_TOKEN_FILE" in os.environ:
             who = f"role {os.environ.get('AWS_ROLE_ARN', '')} (web identity)"
         else:
-            who = f"profile {self.profile}" if self.profile else "the default profile"
+            who = in_words(self.profile)
             who += f" ({self.source})" if self.source else ""
         return f"role {self.target.role.arn} of {who}" if self.target.role else who
 
@@ -61,6 +76,12 @@ class Question:
             return f"the search for AWS credentials of {self.who}"
         return f"{self.action} in {self.region} as {self.who}"
 
-    def with_profile(self, command: str) -> str:
-        """Return `command`, one of the AWS CLI, for the profile that was chosen."""
-        return command + (f" --profile {self.profile}" if self.profile else "")
+
+def in_words(profile: str) -> str:
+    """Return how to speak of an AWS profile; empty is the default one."""
+    return f"profile {profile}" if profile else "the default profile"
+
+
+def with_profile(command: str, profile: str) -> str:
+    """Return `command`, one of the AWS CLI, for an AWS profile; empty is the default one."""
+    return f"{command} --profile {profile}" if profile else command

@@ -36,6 +36,7 @@ from tests.test_sources import (
     CHECK_KEY,
     DEADLINE,
     GIVE_SOME,
+    HOP,
     HOST,
     INSIDE,
     MARKS,
@@ -45,12 +46,15 @@ from tests.test_sources import (
     POD_TOKEN,
     PULL,
     SEE_THE_SOURCE,
+    SSO_ENDED,
     SSO_LINES,
+    SSO_LOGIN,
     UNKNOWN_KEY,
     Arrange,
     container,
     in_words,
     instance,
+    login,
     no_change,
     plain,
     pod_identity,
@@ -201,6 +205,27 @@ def no_sso_role(helper: Helper, aws: Loopback) -> None:
     aws.sso_roles.clear()
 
 
+def sso_behind_a_role(helper: Helper, aws: Loopback) -> None:
+    """Declare a chain of roles that begins with IAM Identity Center, where no session runs."""
+    sso_session(helper, aws)
+    aws.sso_access_tokens.clear()
+    path = helper.home / ".aws" / "config"
+    chain = (
+        f"[profile test]\nrole_arn = {PULL}\nsource_profile = hop\n"
+        f"[profile hop]\nrole_arn = {HOP}\nsource_profile = base\n"
+    )
+    path.write_text(chain + path.read_text().replace("[profile test]", "[profile base]"))
+
+
+def login_behind_a_role(helper: Helper, aws: Loopback) -> None:
+    """Declare a role whose profile is one of `aws login`, where no session runs."""
+    login(helper, aws)
+    aws.login_sessions.clear()
+    path = helper.home / ".aws" / "config"
+    chain = f"[profile test]\nrole_arn = {PULL}\nsource_profile = base\n"
+    path.write_text(chain + path.read_text().replace("[profile test]", "[profile base]"))
+
+
 def pod_token_with_line_break(helper: Helper, aws: Loopback) -> None:
     """Declare EKS Pod Identity with a token file that ends in a line break."""
     pod_identity(helper, aws)
@@ -325,6 +350,19 @@ FAILURES = [
         both(sso_session, fault("html", "sso", 200)),
         f"{SEARCH} profile test {NOT_AWS}",
         SEE_WHAT,
+    ),
+    Failure(
+        "sso-behind-a-role",
+        sso_behind_a_role,
+        SSO_ENDED.replace("test", "base"),
+        SSO_LOGIN.replace("test", "base"),
+    ),
+    Failure(
+        "login-behind-a-role",
+        login_behind_a_role,
+        "the login session of profile base has expired or was never started, "
+        "run `aws login --profile base`",
+        "log in again: aws login --profile base",
     ),
     Failure(
         "web-identity-token-missing",
