@@ -68,19 +68,54 @@ def _unknown_profile(error: aws.ProfileNotFound, question: Question) -> HelperEr
 
 
 def _sso(_: Any, question: Question) -> HelperError:
-    whose, command = in_words(question.origin), with_profile("aws sso login", question.origin)
-    return Denied(
-        f"the SSO session of {whose} has expired or was never started, run `{command}`",
-        f"start a new SSO session: {command}",
-    )
+    return Denied(*_login_again("sso_session", "has expired or was never started", question))
 
 
 def _login(_: Any, question: Question) -> HelperError:
-    whose, command = in_words(question.origin), with_profile("aws login", question.origin)
-    return Denied(
-        f"the login session of {whose} has expired or was never started, run `{command}`",
-        f"log in again: {command}",
-    )
+    return Denied(*_login_again("login_session", "has expired or was never started", question))
+
+
+def _login_again(key: str, trouble: str, question: Question) -> tuple[str, str]:
+    """Return message and hint for trouble with a login, which is of the kind in `_LOGINS`."""
+    kind, command, hint = _LOGINS[key]
+    whose, command = in_words(question.origin), with_profile(command, question.origin)
+    return f"the {kind} session of {whose} {trouble}, run `{command}`", f"{hint}: {command}"
+
+
+_SSO = ("SSO", "aws sso login", "start a new SSO session")
+_LOGINS = {
+    "sso_session": _SSO,
+    "sso_start_url": _SSO,
+    "login_session": ("login", "aws login", "log in again"),
+}
+
+
+def _damaged_login(why: object, question: Question) -> HelperError | None:
+    """Return what it means that the file of a login cannot be used; None if no login is awaited."""
+    settings = question.profiles.get(question.origin or "default", {})
+    key = next(filter(settings.__contains__, _LOGINS), None)
+    if question.source or key is None:
+        return None
+    trouble = f"is kept in a file that cannot be used ({_one_line(why)})"
+    return HelperError(*_login_again(key, trouble, question))
+
+
+def _missing(error: KeyError, question: Question) -> HelperError:
+    """Put into words that botocore misses what an answer of AWS holds, or a file of its own.
+
+    The file was there, and the error came of another one, in reading it.
+    """
+    damaged = _damaged_login(error.__context__, question) if error.__context__ else None
+    return damaged or not_aws(error, question)
+
+
+def _odd_value(error: ValueError, question: Question) -> HelperError:
+    """Put into words that there is no sense in a value: the time in the file of a login, mostly.
+
+    That has a kind of its own; botocore complains of settings with a plain ValueError.
+    """
+    damaged = _damaged_login(error, question) if type(error) is not ValueError else None
+    return damaged or _source(error, question)
 
 
 def _config_file(error: Any, question: Question) -> HelperError:
@@ -299,9 +334,11 @@ _EXPLANATIONS: tuple[
     ((aws.ProxyConnectionError,), _proxy),
     ((aws.ClientError,), _refused),
     ((aws.ConnectionError, aws.HTTPClientError), _unreachable),
-    # botocore looks for what every answer of AWS holds.
-    ((ResponseParserError, KeyError), not_aws),
+    ((ResponseParserError,), not_aws),
+    ((KeyError,), _missing),
     ((JSONDecodeError,), _not_json),
     ((OSError,), _system),
     ((AttributeError, TypeError, UnicodeDecodeError), _no_source),
+    ((aws.BotoCoreError,), _source),
+    ((ValueError,), _odd_value),
 )

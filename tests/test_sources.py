@@ -643,3 +643,33 @@ def test_an_empty_variable_counts_as_unset(helper: Helper, aws: Loopback) -> Non
     result = helper.get(HOST, env={f"AWS_{name}": "" for name in empty})
     assert (result.status, result.err) == (0, "")
     assert aws.calls[-1].principal == USER_ARN
+
+
+@pytest.mark.parametrize("declare", [sso_session, sso_legacy, login], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "damage",
+    ["", '{"accessToken":', b"\xff", '{"accessToken": "x", "expiresAt": "soon"}', "[]", "{}"],
+    ids=repr,
+)
+def test_a_damaged_login_is_told_with_the_command_that_mends_it(
+    declare: Arrange, damage: str | bytes, helper: Helper, aws: Loopback
+) -> None:
+    """What `aws sso login` and `aws login` left behind is a file, and not an answer of AWS."""
+    declare(helper, aws)
+    (cached,) = (helper.home / ".aws").glob("*/cache/*.json")
+    cached.write_bytes(damage if isinstance(damage, bytes) else damage.encode())
+    result = helper.get(HOST)
+    kind, command = ("login", "aws login") if declare is login else ("SSO", "aws sso login")
+    assert result.status == 1
+    assert result.out.startswith(f"{NAME}: the {kind} session of profile test ")
+    assert f"run `{command} --profile test`" in result.out
+    assert f": {command} --profile test (" in result.err
+    assert aws.calls == []
+
+
+def test_settings_that_spoil_a_login_are_not_taken_for_it(helper: Helper, aws: Loopback) -> None:
+    """An endpoint that is no URL is told as that, and no new login is asked for."""
+    sso_session(helper, aws)
+    result = helper.get(HOST, env={"AWS_ENDPOINT_URL": "not a URL"})
+    assert "Invalid endpoint: not a URL" in result.out
+    assert "login" not in result.out + result.err
