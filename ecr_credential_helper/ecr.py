@@ -135,8 +135,10 @@ def _assumed(
     session: botocore.session.Session, role: Role, question: Question
 ) -> ReadOnlyCredentials:
     """Return the credentials of `role`, assumed from those of `session`."""
+    question.step = "sts:AssumeRole"
     sts: Any = session.create_client("sts", region_name=question.region)
     keys = sts.assume_role(**role.parameters)["Credentials"]
+    question.step = ""
     return ReadOnlyCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
 
@@ -144,6 +146,7 @@ def _from_web_identity(
     session: botocore.session.Session, role: Role, question: Question
 ) -> ReadOnlyCredentials:
     """Return the credentials of `role`, for the target's web identity token and nothing else."""
+    question.step = "sts:AssumeRoleWithWebIdentity"
     config = Config(signature_version=UNSIGNED)  # so that no other credential is looked for
     sts: Any = session.create_client("sts", region_name=question.region, config=config)
     keys = sts.assume_role_with_web_identity(
@@ -151,6 +154,7 @@ def _from_web_identity(
         RoleSessionName=role.session_name,
         WebIdentityToken=question.target.web_identity,
     )["Credentials"]
+    question.step = ""
     return ReadOnlyCredentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 
 

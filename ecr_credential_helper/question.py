@@ -19,13 +19,15 @@ _PLACES = {
 class Question:
     """A request for an authorization token, from the search for credentials to the answer.
 
-    `source` is the credential source that was found, as botocore names it, empty until then;
+    `source` is the credential source that was found, as botocore names it, empty until then; `step`
+    is what is asked on the way from there, "sts:AssumeRole" for one, and else empty;
     `profiles` are those of the AWS settings, as botocore parsed them, each with its settings.
     """
 
     def __init__(self, target: "Target") -> None:
         self.target = target
         self.source = ""
+        self.step = ""
         self.profiles: Mapping[str, Mapping[str, object]] = {}
 
     @property
@@ -72,6 +74,8 @@ class Question:
     @property
     def asked(self) -> str:
         """The whole question, for the beginning of a message."""
+        if self.step:
+            return f"{self.step} for {self.who}"
         if not self.source:
             return f"the search for AWS credentials of {self.who}"
         return f"{self.action} in {self.region} as {self.who}"

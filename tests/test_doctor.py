@@ -409,6 +409,16 @@ def test_sts_that_cannot_be_reached_is_no_end(patient: Helper, aws: Loopback) ->
     assert checks["token"]["status"] == "pass"
 
 
+def test_sts_is_not_taken_for_ecr(patient: Helper, aws: Loopback) -> None:
+    """What is asked of STS is told as that, and what is asked of ECR after it as that again."""
+    env = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
+    aws.faults["ecr"] = Fault("reset")
+    checks = examine(patient, AWS_ENDPOINT_URL_ECR=aws.url, **env)
+    who = "the keys in the environment"
+    assert_found(checks["identity"], "warn", f"sts:GetCallerIdentity for {who} got no answer")
+    assert_found(checks["token"], "fail", f"ecr:GetAuthorizationToken in eu-west-1 as {who} got no")
+
+
 def test_a_role_that_cannot_be_assumed(patient: Helper, aws: Loopback) -> None:
     """That of the settings file: the one that `get` would take."""
     settings = patient.home / "settings.toml"
@@ -418,6 +428,9 @@ def test_a_role_that_cannot_be_assumed(patient: Helper, aws: Loopback) -> None:
     assert_found(examine(patient, PRIVATE, **env)["identity"], "fail", "denied", "trust policy")
     aws.add_role(role)
     assert_found(examine(patient, PRIVATE, **env)["identity"], "pass", "assumed-role/pull")
+    env["AWS_ENDPOINT_URL_STS"] = "http://127.0.0.1:1"
+    check = examine(patient, PRIVATE, **env)["identity"]
+    assert_found(check, "warn", f"sts:AssumeRole for role {role} of the keys in the environment")
 
 
 def test_an_endpoint_that_is_not_there(patient: Helper) -> None:

@@ -241,6 +241,13 @@ def settings_lines(*lines: str) -> Arrange:
     return arrange
 
 
+def assumed_role(helper: Helper, aws: Loopback) -> None:
+    """Declare a role in the settings file of the helper."""
+    aws.add_role(PULL)
+    settings(helper, "[[registry]]", 'match = "*"', f'role_arn = "{PULL}"')
+
+
+ASSUMING = f"sts:AssumeRole for role {PULL} of the keys in the environment"
 AS_KEYS = f"{ASKED} the keys in the environment"
 AS_KEYS_THERE = AS_KEYS.replace("eu-west-1", "us-west-2")
 AS_KEYS_PUBLIC = AS_KEYS.replace("eu-west-1", "us-east-1").replace("ecr:", "ecr-public:")
@@ -448,6 +455,39 @@ FAILURES = [
         f"{USER_ARN} is not authorized to perform: sts:AssumeRole on resource: {PULL} because no "
         "identity-based policy allows the sts:AssumeRole action",
         "let the role's trust policy name this identity, and allow it sts:AssumeRole",
+    ),
+    Failure(
+        "sts-unreachable-for-the-role-of-the-settings-file",
+        env(assumed_role, AWS_ENDPOINT_URL_STS=NOBODY),
+        f'{ASSUMING} got no answer: Could not connect to the endpoint URL: "{NOBODY}/"',
+        REACH,
+    ),
+    Failure(
+        "sts-does-not-resolve-for-the-role-of-the-settings-file",
+        env(assumed_role, AWS_ENDPOINT_URL_STS="http://sts.invalid"),
+        f"{ASSUMING} was not sent, the name does not resolve: Could not connect to the endpoint "
+        'URL: "http://sts.invalid/"',
+        "check the region in the host name, AWS_ENDPOINT_URL and this machine's DNS",
+    ),
+    Failure(
+        "sts-resets-for-the-role-of-the-settings-file",
+        both(assumed_role, fault("reset", "sts")),
+        f"{ASSUMING} got no answer: Connection was closed before we received a valid response from "
+        'endpoint URL: "AWS/"',
+        REACH,
+    ),
+    Failure(
+        "sts-is-a-web-page-for-the-role-of-the-settings-file",
+        both(assumed_role, fault("html", "sts", 200)),
+        f"{ASSUMING} {NOT_AWS}",
+        SEE_WHAT,
+    ),
+    Failure(
+        "ecr-unreachable-for-the-role-of-the-settings-file",
+        env(assumed_role, AWS_ENDPOINT_URL_ECR=NOBODY),
+        f"{ASKED} role {PULL} of the keys in the environment got no answer: Could not connect to "
+        f'the endpoint URL: "{NOBODY}/"',
+        REACH,
     ),
     # ECR says no.
     Failure(
@@ -666,6 +706,7 @@ def hang(name: str, arrange: Arrange, asked: str, host: str = HOST) -> Failure:
 HANGS = [
     hang("ecr", silent("ecr"), AS_KEYS),
     hang("sts", silent("sts", source_profile), f"{SEARCH} profile test"),
+    hang("sts-for-the-settings-file", silent("sts", assumed_role), ASSUMING),
     hang("sso", silent("sso", sso_session), f"{SEARCH} profile test"),
     hang("container", silent("container", container), f"{SEARCH} the default profile"),
     hang("public", silent("ecr-public"), AS_KEYS_PUBLIC, PUBLIC),

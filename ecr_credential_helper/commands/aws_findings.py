@@ -129,7 +129,9 @@ def identity(case: Case) -> Finding | None:
         sts = case.session.client("sts", config=patient)
         role = question.target.role
         if role:
+            question.step = "sts:AssumeRole"
             sts = _assumed(sts, role, patient)
+        question.step = "sts:GetCallerIdentity"
         return str(sts.get_caller_identity()["Arn"])
 
     try:
@@ -187,11 +189,11 @@ def clock(case: Case) -> Finding | None:
 
 def token(case: Case) -> Finding | None:
     """Look whether ECR gives us a token: a real call, past the cache."""
-    question = case.question
-    if question is None or not question.region:
+    if case.question is None or not case.question.region:
         return None
     from ecr_credential_helper.ecr import authorization_token
 
+    question = Question(case.question.target)
     try:
         given = Deadline().wait_for(lambda: authorization_token(question), lambda: question.asked)
     except HelperError as error:
