@@ -29,7 +29,7 @@ from .failures import SEE_WHAT_ANSWERS, explain, not_aws
 from .files import make_directory
 from .protocol import USERNAME
 from .question import Question
-from .registry import Registry
+from .registry import PUBLIC_REGION, Registry
 from .settings import Role, Target
 
 TOKEN_LIMIT = 64 * 1024
@@ -66,16 +66,19 @@ def authorization_token(question: Question) -> AuthorizationToken:
     Raises NoAWSCredentials if there are none, Denied if AWS says no, HelperError for all else that
     can fail, each with its cause.
     """
-    _tidy_environment()
     try:
-        # getpass and the warnings of libraries would write to stderr; a terminal is asked directly.
-        with contextlib.redirect_stderr(io.StringIO()):
-            session = _session(question)
+        with quiet():
+            session = session_for(question)
             credentials = _credentials(session, question)
             answer = _client(session, question.target, credentials).get_authorization_token()
     except Exception as error:
         raise explain(error, question) from error
     return AuthorizationToken(*_checked(answer, question), question.source)
+
+
+def quiet() -> contextlib.AbstractContextManager[object]:
+    """Keep getpass and the warnings of libraries off stderr; a terminal is asked directly."""
+    return contextlib.redirect_stderr(io.StringIO())
 
 
 def default_region(profile: str) -> str:
@@ -95,8 +98,12 @@ def _tidy_environment() -> None:
             del os.environ[name]
 
 
-def _session(question: Question) -> botocore.session.Session:
-    """Return a session that shares its roles' sessions with the AWS CLI."""
+def session_for(question: Question) -> botocore.session.Session:
+    """Return a session that shares its roles' sessions with the AWS CLI.
+
+    Raises botocore's errors.
+    """
+    _tidy_environment()
     target = question.target
     session = botocore.session.Session(profile=target.profile or None)
     question.profiles = session.full_config["profiles"]
@@ -109,7 +116,7 @@ def _session(question: Question) -> botocore.session.Session:
     )
     session.register_component("data_loader", _Loader(session.get_config_variable("data_path")))
     # STS and SSO want a region where the settings name none: the registry's is in its partition.
-    region = session.get_config_variable("region") or target.registry.region
+    region = session.get_config_variable("region") or target.registry.region or PUBLIC_REGION
     session.set_config_variable("region", region)
     cache: Any = _SessionCache()
     resolver = create_credential_resolver(session, cache=cache, region_name=region)
@@ -123,12 +130,21 @@ def _credentials(session: botocore.session.Session, question: Question) -> ReadO
     if target.role and target.web_identity:
         question.source = "assume-role-with-web-identity"
         return _from_web_identity(session, target.role, question)
+    credentials = found_by(session, question)
+    return _assumed(session, target.role, question) if target.role else credentials
+
+
+def found_by(session: botocore.session.Session, question: Question) -> ReadOnlyCredentials:
+    """Return the credentials that botocore's chain leads to, and put down their source.
+
+    Raises botocore's errors, NoCredentialsError if there are none.
+    """
     found = session.get_credentials()
     if found is None:
         raise NoCredentialsError
     credentials: ReadOnlyCredentials = found.get_frozen_credentials()
     question.source = found.method
-    return _assumed(session, target.role, question) if target.role else credentials
+    return credentials
 
 
 def _assumed(

@@ -20,7 +20,7 @@ from tests.aws_loopback import USER_ARN, Fault, Loopback, role_arn_of
 from tests.conftest import EXECUTABLE, Helper, assert_no_secret
 from tests.e2e.rig import OTHER, PRIVATE
 from tests.needs import SYSTEM_PATH
-from tests.test_failures import ended, process_ids
+from tests.test_failures import ended, pass_mfa, process_ids, role_with_mfa
 
 PUBLIC = "public.ecr.aws"
 NO_KEYS: dict[str, str | None] = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
@@ -342,6 +342,18 @@ def test_a_credential_process_that_hangs(patient: Helper) -> None:
     assert time.monotonic() - started < 20
     assert_found(check, "fail", "got no answer within 2 s", "credential_process")
     assert all(map(ended, process_ids(patient.home / "ids", 1)))
+
+
+def test_a_role_with_mfa(patient: Helper, aws: Loopback) -> None:
+    """Its session in the AWS CLI's cache is used; without one the mend is said, and no more."""
+    role_with_mfa(patient, aws)
+    check = examine(patient, PRIVATE)["credentials"]
+    assert_found(check, "fail", "needs an MFA code", "--profile test")
+    arn = pass_mfa(patient, aws)
+    checks = examine(patient, PRIVATE)
+    assert_found(checks["credentials"], "pass", "profile test (assume-role)")
+    assert_found(checks["identity"], "pass", arn)
+    assert checks["token"]["status"] == "pass"
 
 
 @pytest.mark.parametrize(("service", "status"), [("sts", "warn"), ("ecr", "fail")])

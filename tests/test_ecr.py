@@ -326,6 +326,6 @@ def test_a_client_waits_for_seconds_and_not_for_minutes() -> None:
     """The timeouts are our own and short: botocore's are a minute for each try."""
     target = Target(Registry("", region="eu-west-1"))
     credentials = ReadOnlyCredentials("key", "secret", None)
-    config = ecr._client(ecr._session(Question(target)), target, credentials).meta.config
+    config = ecr._client(ecr.session_for(Question(target)), target, credentials).meta.config
     assert (config.connect_timeout, config.read_timeout) == (5, 10)
     assert config.retries["mode"] == "standard"

@@ -873,6 +873,25 @@ def mfa_session(helper: Helper) -> Path:
     return helper.home / ".aws" / "cli" / "cache" / f"{name}.json"
 
 
+def pass_mfa(helper: Helper, aws: Loopback) -> str:
+    """Leave the session that the AWS CLI keeps after MFA, and return the ARN of its principal."""
+    arn = "arn:aws:sts::444455556666:assumed-role/pull/botocore-session-1"
+    key = aws.issue_key(arn, 3600)
+    session = {
+        "Credentials": {
+            "AccessKeyId": key.access_key_id,
+            "SecretAccessKey": key.secret,
+            "SessionToken": key.session_token,
+            "Expiration": iso_time(time.time() + 3600).replace("Z", "UTC"),
+        },
+        "AssumedRoleUser": {"AssumedRoleId": "AROA:botocore-session-1", "Arn": arn},
+    }
+    path = mfa_session(helper)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(session))
+    return arn
+
+
 def test_an_mfa_code_is_asked_for_on_the_terminal(helper: Helper, aws: Loopback) -> None:
     """The code is asked once on the terminal, unseen, and the session serves the next runs."""
     role_with_mfa(helper, aws)
@@ -932,20 +951,7 @@ def test_an_interrupted_prompt_gives_the_terminal_back(helper: Helper, aws: Loop
 def test_an_mfa_session_of_the_aws_cli_is_used(helper: Helper, aws: Loopback) -> None:
     """Who passed MFA in the AWS CLI is not asked again here: its session file is found and used."""
     role_with_mfa(helper, aws)
-    arn = "arn:aws:sts::444455556666:assumed-role/pull/botocore-session-1"
-    key = aws.issue_key(arn, 3600)
-    session = {
-        "Credentials": {
-            "AccessKeyId": key.access_key_id,
-            "SecretAccessKey": key.secret,
-            "SessionToken": key.session_token,
-            "Expiration": iso_time(time.time() + 3600).replace("Z", "UTC"),
-        },
-        "AssumedRoleUser": {"AssumedRoleId": "AROA:botocore-session-1", "Arn": arn},
-    }
-    path = mfa_session(helper)
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(session))
+    arn = pass_mfa(helper, aws)
     result = helper.get(HOST)
     assert (result.status, result.err) == (0, "")
     assert [(call.service, call.principal) for call in aws.calls] == [("ecr", arn)]

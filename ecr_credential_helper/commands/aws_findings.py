@@ -14,10 +14,10 @@ from http import HTTPStatus
 from typing import Any
 
 from ecr_credential_helper.deadline import Deadline
-from ecr_credential_helper.errors import Denied, HelperError, in_container
+from ecr_credential_helper.errors import Denied, HelperError, NoAWSCredentials, in_container
 from ecr_credential_helper.protocol import USERNAME
 from ecr_credential_helper.question import Question
-from ecr_credential_helper.registry import PUBLIC_REGION, Registry, host_of
+from ecr_credential_helper.registry import Registry, host_of
 from ecr_credential_helper.settings import Role, Target, target_of
 
 from .findings import FAIL, PASS, WARN, Case, Finding
@@ -34,34 +34,29 @@ def credentials(case: Case) -> Finding:
     """Look for AWS credentials, as `get` does."""
     import boto3  # type: ignore[import-untyped]
 
-    from ecr_credential_helper.ecr import default_region
+    from ecr_credential_helper import ecr
     from ecr_credential_helper.failures import explain
 
     try:
         case.target = _chosen_target(case) or Target(Registry("", region=""))
-        profile = case.target.profile
-        region = default_region(profile) or case.target.registry.region or PUBLIC_REGION
     except HelperError as error:
         return Finding("credentials", FAIL, error.message, error.hint)
     question = Question(case.target)
 
     def look() -> Any:
-        session = boto3.Session(profile_name=profile or None, region_name=region)
-        found = session.get_credentials()
-        if found is None:
-            return None
-        found.get_frozen_credentials()
-        question.source = found.method or ""
-        return session
+        with ecr.quiet():
+            session = ecr.session_for(question)
+            ecr.found_by(session, question)
+        return boto3.Session(botocore_session=session)
 
     try:
-        session = Deadline().wait_for(look, lambda: question.asked)
+        case.session = Deadline().wait_for(look, lambda: question.asked)
     except Exception as error:  # noqa: BLE001 - each is put into words
         explained = explain(error, question)
+        if isinstance(explained, NoAWSCredentials):
+            return _nothing_found(case)
         return Finding("credentials", FAIL, explained.message, explained.hint or _SEE_STS)
-    if session is None:
-        return _nothing_found(case)
-    case.session, case.question = session, question
+    case.question = question
     return Finding("credentials", PASS, question.who)
 
 
