@@ -467,6 +467,29 @@ def test_tls_that_nobody_vouches_for(patient: Helper, aws: Loopback) -> None:
     assert_found(checks["endpoint"], "pass", "https://api.ecr.us-west-2.amazonaws.com answers")
 
 
+def test_a_ca_bundle_of_the_aws_config_file(patient: Helper, aws: Loopback) -> None:
+    """The endpoint is asked with the authorities that `get` trusts, wherever they are named."""
+    config = patient.home / "aws-config"
+    config.write_text(f"[default]\nca_bundle = {patient.proxy['AWS_CA_BUNDLE']}\n")
+    proxied = "111122223333.dkr.ecr.us-west-2.amazonaws.com"
+    write_config(patient, {"credHelpers": {proxied: "ecr"}})
+    env = {**patient.proxy, "AWS_CA_BUNDLE": None, "AWS_ENDPOINT_URL_STS": aws.url}
+    env["AWS_CONFIG_FILE"] = str(config)
+    checks = examine(patient, proxied, **env)
+    assert_found(checks["endpoint"], "pass", "https://api.ecr.us-west-2.amazonaws.com answers")
+    assert checks["token"]["status"] == "pass"
+
+
+def test_the_authorities_of_the_system_are_not_those_of_aws(patient: Helper, aws: Loopback) -> None:
+    """A CA that only the system trusts is one that `get` does not."""
+    proxied = "111122223333.dkr.ecr.us-west-2.amazonaws.com"
+    write_config(patient, {"credHelpers": {proxied: "ecr"}})
+    env = {**patient.proxy, "AWS_CA_BUNDLE": None, "AWS_ENDPOINT_URL_STS": aws.url}
+    env["SSL_CERT_FILE"] = patient.proxy["AWS_CA_BUNDLE"]
+    assert_found(examine(patient, proxied, **env)["endpoint"], "fail", "certificate")
+    assert patient.get(proxied, env=env).status == 1
+
+
 @pytest.mark.parametrize(
     ("offset", "status", "found"),
     [
@@ -526,7 +549,7 @@ def test_a_registry_that_refuses_the_token(
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     fetch = aws_findings._fetch
 
-    def here(_: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
+    def here(_: str, headers: dict[str, str]) -> tuple[int, str]:
         return fetch(f"http://127.0.0.1:{server.server_port}/v2/", headers)
 
     monkeypatch.setattr(aws_findings, "_fetch", here)

@@ -163,7 +163,7 @@ def endpoint(case: Case) -> Finding | None:
     except Exception as error:  # noqa: BLE001 - a region that has no endpoint, a bad URL
         return Finding("endpoint", FAIL, f"there is none: {error}", "check the region of the host")
     try:
-        status, date = _fetch(url)
+        status, date = _fetch(url, bundle=_bundle(case.session))
     except (OSError, ValueError) as error:
         return Finding("endpoint", FAIL, f"{url}: {_reason(error)}", _way_out(error))
     case.date = date
@@ -236,9 +236,24 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Have a redirect come back as the answer it is."""
 
 
-def _fetch(url: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
-    """Return the status and the Date header that `url` is answered with. Raises OSError."""
-    bundle = os.environ.get("AWS_CA_BUNDLE") or None
+def _bundle(session: Any) -> str:
+    """Return the file with the authorities that botocore trusts; the system's are none of them."""
+    from botocore.httpsession import where
+
+    chosen = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way
+    return str(chosen or os.environ.get("REQUESTS_CA_BUNDLE") or where())
+
+
+def _fetch(
+    url: str, headers: dict[str, str] | None = None, bundle: str | None = None
+) -> tuple[int, str]:
+    """Return the status and the Date header that `url` is answered with.
+
+    `bundle` is a file with the authorities to trust, else that of AWS_CA_BUNDLE, else the system's.
+
+    Raises OSError.
+    """
+    bundle = bundle or os.environ.get("AWS_CA_BUNDLE") or None
     tls = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=bundle))
     opener = urllib.request.build_opener(tls, _NoRedirect)
     request = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - AWS's, or the user's own
