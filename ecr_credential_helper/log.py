@@ -27,7 +27,7 @@ _HEARD = (
 _LOOKS_SECRET = re.compile(
     r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/])|[A-Za-z0-9+/_=-]{100,}", re.ASCII
 )
-_USERINFO = re.compile(r"(?<=//)[^/@\s\"']+@")
+_USERINFO = re.compile(r"(?<=//)[^/\s\"']+@")
 _STRUCK = "[redacted]"
 
 _logger = logging.getLogger("ecr_credential_helper")

@@ -456,6 +456,19 @@ def test_an_endpoint_that_is_not_there(patient: Helper) -> None:
     assert_found(checks["endpoint"], "fail", "there is none", "check the region")
 
 
+@pytest.mark.parametrize(
+    "variable", ["HTTPS_PROXY", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_STS"]
+)
+def test_a_password_in_a_url_is_not_shown(patient: Helper, variable: str) -> None:
+    """Neither that of a proxy nor that of an endpoint."""
+    for scheme in ("http", "socks5"):
+        url = f"{scheme}://developer:canary-password@127.0.0.1:1"
+        env: dict[str, str | None] = {"AWS_ENDPOINT_URL": None, "AWS_MAX_ATTEMPTS": "1"}
+        result = patient.run("doctor", env={**env, variable: url})
+        assert result.status in (0, 1)
+        assert "canary-password" not in result.out + result.err
+
+
 def test_tls_that_nobody_vouches_for(patient: Helper, aws: Loopback) -> None:
     """A proxy that re-signs is the usual cause."""
     write_config(patient, {"credHelpers": {"111122223333.dkr.ecr.us-west-2.amazonaws.com": "ecr"}})

@@ -15,6 +15,7 @@ from typing import Any
 
 from ecr_credential_helper.deadline import Deadline
 from ecr_credential_helper.errors import Denied, HelperError, NoAWSCredentials, in_container
+from ecr_credential_helper.log import redacted
 from ecr_credential_helper.protocol import USERNAME
 from ecr_credential_helper.question import Question
 from ecr_credential_helper.registry import Registry, host_of
@@ -161,13 +162,15 @@ def endpoint(case: Case) -> Finding | None:
     try:
         url = _endpoint_url(case.question.target.registry, case.session)
     except Exception as error:  # noqa: BLE001 - a region that has no endpoint, a bad URL
-        return Finding("endpoint", FAIL, f"there is none: {error}", "check the region of the host")
+        found = redacted(f"there is none: {error}")
+        return Finding("endpoint", FAIL, found, "check the region of the host")
     try:
         status, date = _fetch(url, bundle=_bundle(case.session))
     except (OSError, ValueError) as error:
-        return Finding("endpoint", FAIL, f"{url}: {_reason(error)}", _way_out(error))
+        found = redacted(f"{url}: {_reason(error)}")
+        return Finding("endpoint", FAIL, found, _way_out(error))
     case.date = date
-    return Finding("endpoint", PASS, f"{url} answers ({status})")
+    return Finding("endpoint", PASS, redacted(f"{url} answers ({status})"))
 
 
 def clock(case: Case) -> Finding | None:
@@ -208,7 +211,8 @@ def registry(case: Case) -> Finding | None:
         status, _ = _fetch(url, {"Authorization": f"Basic {basic}"})
     except (OSError, ValueError) as error:
         # Docker's engine may have a proxy of its own, or be on another machine.
-        return Finding("registry", WARN, f"{url}: {_reason(error)}", _way_out(error))
+        found = redacted(f"{url}: {_reason(error)}")
+        return Finding("registry", WARN, found, _way_out(error))
     # ECR Public wants a token of its own for each repository, which Docker gets from it.
     if status == HTTPStatus.OK or (target.registry.public and status == HTTPStatus.UNAUTHORIZED):
         return Finding("registry", PASS, f"{url} answers ({status})")
