@@ -11,7 +11,7 @@ def expiry_of(secret: str, now: float) -> int | None:
     """Return when the ECR password `secret` expires, in epoch seconds; None if it does not say.
 
     It is base64 of a JSON object whose `expiration` is epoch seconds. AWS does not document that,
-    so it counts only as a bound: never beyond the twelve hours that AWS does document, nor before 0.
+    so it counts only as a bound: never beyond the twelve hours that AWS does document, or below 0.
     """
     try:
         document = json.loads(base64.b64decode(secret, validate=True))
