@@ -57,8 +57,8 @@ $(INSTALLED): $(SOURCES)
 # The front door in C: against the Python program in 100,000 cases and in the suite, and fuzzed.
 
 FRONT := build/front
-THROUGH_FRONT := tests/test_cache.py tests/test_identity.py tests/test_paths.py tests/test_protocol.py \
-	tests/test_registry.py tests/test_settings.py tests/test_secrets.py tests/test_background.py
+THROUGH_FRONT := tests/tokens/test_cache.py tests/tokens/test_identity.py tests/system/test_paths.py tests/test_protocol.py \
+	tests/test_registry.py tests/test_settings.py tests/helper/test_secrets.py tests/tokens/test_background.py
 
 .PHONY: front front-test
 
@@ -67,7 +67,7 @@ front:
 	$(MAKE) -C packaging/front OUT=$(CURDIR)/$(FRONT) PROGRAM=$(abspath $(BIN)/docker-credential-ecr)
 
 front-test: $(INSTALLED) front
-	FRONT_CASES=100000 FRONT_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/python -m pytest tests/test_front.py
+	FRONT_CASES=100000 FRONT_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/python -m pytest tests/packaging/test_front.py
 	HELPER_UNDER_TEST=$(CURDIR)/$(FRONT)/docker-credential-ecr $(BIN)/python -m pytest $(THROUGH_FRONT)
 
 # Everything that is given out, in dist/, built by an environment of its own; each form by its target.
@@ -118,9 +118,9 @@ $(PACKER)/installed: $(SOURCES) $(wildcard packaging/front/* packaging/standalon
 
 # Each form installed and used from a clean place, against the loopback AWS and by a real engine.
 packages-test: $(INSTALLED) packages
-	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) $(BIN)/python -m pytest tests/test_packages.py tests/e2e/test_packages.py
+	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) $(BIN)/python -m pytest tests/packaging/test_packages.py tests/e2e/test_packages.py
 	HELPER_UNDER_TEST=$$(ls -d $(CURDIR)/$(FROZEN)/*/)docker-credential-ecr $(BIN)/python -m pytest \
-		-k 'not without_awscrt' tests/test_sources.py  # it brings its own, which nothing can hide
+		-k 'not without_awscrt' tests/aws/test_sources.py  # it brings its own, which nothing can hide
 
 # The table of packaging/README.md.
 packages-bench: $(INSTALLED) packages

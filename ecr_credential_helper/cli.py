@@ -12,9 +12,10 @@ import os
 import sys
 import time
 
-from . import __version__, paths, protocol, verbs
+from . import __version__, protocol, verbs
 from .context import Context
-from .errors import CredentialsNotFound, HelperError, ProtocolError, in_words, printable
+from .errors import CredentialsNotFound, HelperError, ProtocolError, as_helper_error, printable
+from .system.environment import settle_home
 
 _CHUNK = 64 * 1024
 _INTERRUPTED = 130
@@ -40,7 +41,7 @@ Commands for people (each with --help):
 
   configure           names this helper for your registries in config.json
   status              shows which tokens are at hand, and for how long
-  doctor              finds what keeps this from working, and says the mend
+  doctor              finds what keeps this from working, and says the fix
   warm                fetches tokens ahead of time
   clear               drops tokens
   get-login-password  prints a token, as the AWS CLI's command does
@@ -58,12 +59,12 @@ def main() -> None:
     name = _own_name(sys.argv[0])
     try:
         stdout = _claim_stdout()
-        paths.settle_home()
+        settle_home()
         answer, status = _dispatch(name, sys.argv[1:], stdout)
     except KeyboardInterrupt:
         answer, status = "", _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
-        answer, status = _failure(name, in_words(error), sys.argv[1:]), 1
+        answer, status = _failure(name, as_helper_error(error), sys.argv[1:]), 1
     listens = _write(stdout, answer)
     _flush()
     _write(2, "".join(_told))
@@ -83,7 +84,7 @@ def _dispatch(name: str, arguments: list[str], stdout: int) -> tuple[str, int]:
             arguments,
             _context(name),
             stdin=lambda: _read_stdin(protocol.LOGIN_LIMIT),
-            terminal=os.isatty(stdout),
+            columns=_columns(stdout),
         )
     return _protocol(name, arguments), 0
 
@@ -172,6 +173,14 @@ def _claim_stdout() -> int:
     stdout = os.dup(1)
     os.dup2(2, 1)
     return stdout
+
+
+def _columns(stream: int) -> int | None:
+    """Return the width of the terminal on `stream`, 0 if it does not say; None if it is none."""
+    try:
+        return os.get_terminal_size(stream).columns
+    except OSError:
+        return None
 
 
 def _flush() -> None:

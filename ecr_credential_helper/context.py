@@ -2,12 +2,16 @@
 
 import os
 
-from . import identity, paths
-from .cache import Cache, NoCache
+from .system import paths
+from .tokens import identity
+from .tokens.cache import Cache, NoCache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .settings import Target
+    from .tokens.cache import Entry
 
 
 class Context:
@@ -29,6 +33,15 @@ class Context:
         self.disk = self._open_cache(silent=switched_off)
         self.cache = NoCache() if switched_off else self.disk
 
+    def fetch(self, target: "Target") -> "Entry":
+        """Return a fresh token for `target`, as tokens.fetch does, with this cache and identity.
+
+        Raises NoAWSCredentials and HelperError.
+        """
+        from .tokens.fetch import fetch
+
+        return fetch(target, self.cache, self.identity, self.clock, self.tell)
+
     def _open_cache(self, *, silent: bool) -> Cache:
         try:
             return Cache(paths.cache_directory())
@@ -40,7 +53,7 @@ class Context:
     def _open_log(self) -> "Callable[[str], None]":
         path = os.environ.get("AWS_ECR_LOG_FILE")
         if path:
-            from .log import start
+            from .system.log import start
 
             try:
                 return start(paths.expanded(path))

@@ -36,7 +36,7 @@ class HelperError(Exception):
         super().__init__(self.message)
 
 
-def in_words(error: Exception) -> HelperError:
+def as_helper_error(error: Exception) -> HelperError:
     """Return what an error means to the user that nobody expected where it was raised."""
     if isinstance(error, HelperError):
         return error

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from . import paths
 from .errors import HelperError
 from .registry import Registry, host_of, registry_of
+from .system import paths
 
 _TABLE = "registry"
 _KEYS: dict[str, type] = {
@@ -76,11 +76,6 @@ class Target:
     role: Role | None = None
     cache: bool = True
     web_identity: str = field(default="", repr=False)
-
-    @property
-    def identity(self) -> bytes:
-        """What this target adds to the identity that the other settings lead to."""
-        return f"target {self.profile!r} {self.role!r}\n".encode()
 
 
 def target_of(host: str) -> Target | None:

@@ -3,10 +3,10 @@
 import os
 
 from . import protocol
-from .cache import AGING, DEAD, FRESH, Entry, Key
 from .context import Context
-from .errors import CredentialsNotFound, Denied, HelperError, in_words
+from .errors import CredentialsNotFound, Denied, HelperError, as_helper_error
 from .registry import host_of, registry_of
+from .tokens.cache import AGING, DEAD, FRESH, Entry, Key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def store(request: bytes, context: Context) -> str:
         )
     if os.environ.get("AWS_ECR_IGNORE_CREDS_STORAGE", "").lower() == "true" or not target.cache:
         return ""
-    from .login import expiry_of
+    from .tokens.docker_login import expiry_of
 
     now = context.clock()
     expires = expiry_of(secret, now)
@@ -127,11 +127,10 @@ def refresh(host: str, context: Context) -> str:
     """
     target = _target(host_of(host))
     if target is not None:
-        from .background import unmark
-        from .renewal import renew
+        from .tokens.background import unmark
 
-        renew(target, context)
-        unmark(Key(target.registry.host, context.identity), context)
+        context.fetch(target)
+        unmark(Key(target.registry.host, context.identity), context.cache)
     return ""
 
 
@@ -158,9 +157,9 @@ def _target_of_get(host: str) -> "Target | None":
 
 def _refresh(key: Key, context: Context) -> bool:
     """See to it that an aging token is renewed behind our back; False if it cannot be."""
-    from .background import start
+    from .tokens.background import start
 
-    return start(key, context)
+    return start(key, context.cache, context.clock)
 
 
 def _renewed(host: str, entry: Entry | None, context: Context) -> Entry:
@@ -172,12 +171,10 @@ def _renewed(host: str, entry: Entry | None, context: Context) -> Entry:
     try:
         target = _target_of_get(host)
         if target:
-            from .renewal import renew
-
-            return renew(target, context)
+            return context.fetch(target)
         error: HelperError = CredentialsNotFound()
     except Exception as cause:  # noqa: BLE001 - whatever it is, a token at hand is still good
-        error = in_words(cause)
+        error = as_helper_error(cause)
     context.note(f"get {host}: {error.message}")
     alive = entry is not None and entry.stage(context.clock()) != DEAD
     if entry and alive and not isinstance(error, Denied):

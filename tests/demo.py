@@ -16,8 +16,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.aws_loopback import Loopback
 from tests.e2e.rig import PRIVATE, Rig
+from tests.loopback import Loopback
 
 PROGRAMS = Path(sysconfig.get_path("scripts"))
 HELPER = "docker-credential-ecr"

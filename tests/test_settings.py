@@ -8,10 +8,10 @@ import pytest
 
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.settings import Role, target_of
-from tests import needs
-from tests.aws_loopback import ACCOUNT, USER_ARN, Loopback, session_arn
-from tests.conftest import Helper
-from tests.test_sources import HOST, NAME, NOT_FOUND, PULL, in_words, plain, write_aws
+from tests.aws.test_sources import HOST, NAME, NOT_FOUND, PULL, in_words, plain, write_aws
+from tests.loopback import ACCOUNT, USER_ARN, Loopback, session_arn
+from tests.support import needs
+from tests.support.helper import Helper
 
 OTHER_ACCOUNT = "444455556666.dkr.ecr.eu-west-1.amazonaws.com"
 OWN = "images.example.com"

@@ -10,7 +10,7 @@ from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 
 from . import clear, configure, doctor, get_login_password, kubelet, status, warm
-from .screen import Screen
+from .screen import WIDTH, Screen
 
 _COMMANDS = (configure, status, doctor, warm, clear, get_login_password, kubelet)
 
@@ -21,12 +21,13 @@ def run(
     context: Context,
     *,
     stdin: Callable[[], bytes],
-    terminal: bool,
+    columns: int | None,
 ) -> tuple[str, int]:
     """Run the command in `arguments`; return what to print and the exit status.
 
-    `name` is what this program was called by, `stdin` reads standard input to its end, `terminal`
-    says whether a terminal shows what is printed. Raises HelperError if the command fails.
+    `name` is what this program was called by, `stdin` reads standard input to its end, `columns` is
+    the width of the terminal that shows what is printed, 0 if it does not say, None if there is no
+    terminal. Raises HelperError if the command fails.
     """
     help_text = io.StringIO()
     try:
@@ -35,7 +36,9 @@ def run(
     except SystemExit as end:
         return help_text.getvalue(), int(end.code or 0)
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    screen = Screen(name, colour=terminal and not plain)
+    chosen_width = os.environ.get("COLUMNS", "")  # it goes before the terminal's, as in argparse
+    width = int(chosen_width) if chosen_width.isdecimal() else columns
+    screen = Screen(name, colour=columns is not None and not plain, width=width or WIDTH)
     try:
         text, exit_status = chosen.run(chosen, context, screen)
     except HelperError as error:

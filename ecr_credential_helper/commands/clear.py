@@ -3,10 +3,11 @@
 import argparse
 from typing import Any
 
-from ecr_credential_helper import paths, verbs
-from ecr_credential_helper.cache import Cache
+from ecr_credential_helper import verbs
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.system import paths
+from ecr_credential_helper.tokens.cache import Cache
 
 from .hosts import target_named
 from .screen import Screen

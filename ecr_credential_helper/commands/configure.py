@@ -9,10 +9,10 @@ from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.registry import host_of, registry_of
 from ecr_credential_helper.settings import target_of
 
-from . import findings
+from . import docker_checks
 from .docker_config import DockerConfig, directory, masked
 from .hosts import address_of, target_named
-from .screen import BOLD, GREEN, RED, YELLOW, Screen, lines, mend
+from .screen import BOLD, GREEN, RED, YELLOW, Screen
 
 _PEER = "ecr-login"
 _PUBLIC = "public.ecr.aws"
@@ -25,11 +25,11 @@ _SUFFIXES = {
     "us-isof-": "csp.hci.ic.gov",
 }
 _LOOKS = (
-    findings.program,
-    findings.docker_package,
-    findings.auth_variable,
-    findings.number_of_helpers,
-    findings.store,
+    docker_checks.program,
+    docker_checks.docker_package,
+    docker_checks.auth_variable,
+    docker_checks.number_of_helpers,
+    docker_checks.store,
 )
 _DIFF_COLOURS = {"+": GREEN, "-": RED, "@": YELLOW}
 
@@ -153,14 +153,14 @@ def _without_passwords(hosts: list[str], config: DockerConfig) -> list[str]:
 
 
 def _warn(config: DockerConfig, context: Context, screen: Screen) -> None:
-    """Tell what else keeps Docker from the helper, and the mend."""
-    case = findings.Case(screen.name, screen.helper, "", "", context.clock, config)
+    """Tell what else keeps Docker from the helper, and the fix."""
+    case = docker_checks.Case(screen.name, screen.helper, "", "", context.clock, config)
     for look in _LOOKS:
         finding = look(case)
-        if finding and finding.status != findings.PASS:
+        if finding and finding.status != docker_checks.PASS:
             before = " " * len(f"{screen.name}: ")  # which is what `tell` begins with
-            said = lines(f"{finding.status}: {finding.found}", before).removeprefix(before)
-            context.tell(f"{said}\n{mend(finding.mend, '')}")
+            said = screen.lines(f"{finding.status}: {finding.found}", before).removeprefix(before)
+            context.tell(f"{said}\n{screen.fix(finding.fix, '')}")
 
 
 def _diff(old: str, config: DockerConfig, screen: Screen) -> str:

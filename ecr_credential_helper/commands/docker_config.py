@@ -11,7 +11,7 @@ import stat
 from typing import Any
 
 from ecr_credential_helper.errors import HelperError
-from ecr_credential_helper.paths import NO_HOME
+from ecr_credential_helper.system.environment import NO_HOME
 
 from .hosts import address_of
 from .json_text import indent, members, parsed, with_member, without_member
@@ -171,7 +171,7 @@ class DockerConfig:
 def directory(chosen: str | None) -> str:
     """Return where Docker looks for its config.json: `chosen`, DOCKER_CONFIG or ~/.docker.
 
-    Without a home directory the last is below paths.NO_HOME.
+    Without a home directory the last is below NO_HOME.
     """
     return chosen or os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
 

@@ -1,4 +1,4 @@
-"""doctor: what commonly keeps this from working, each with the mend.
+"""doctor: what commonly keeps this from working, each with its fix.
 
 With a host it walks the way that a pull from it would go, and stops at the first thing that breaks.
 With --json it is one object, whose members stay as they are:
@@ -6,7 +6,7 @@ With --json it is one object, whose members stay as they are:
     {"host": <the host that was asked about, or null>,
      "ok": <whether nothing failed>,
      "checks": [{"check": <its name>, "status": "pass" | "warn" | "fail",
-                 "found": <the facts>, "mend": <what to do; empty where it passed>}]}
+                 "found": <the facts>, "fix": <what to do; empty where it passed>}]}
 """
 
 import argparse
@@ -16,33 +16,33 @@ from typing import Any
 
 from ecr_credential_helper.context import Context
 
-from . import aws_findings, findings
+from . import aws_checks, docker_checks
+from .docker_checks import FAIL, PASS, WARN, Case, Finding
 from .docker_config import directory
-from .findings import FAIL, PASS, WARN, Case, Finding
-from .screen import GREEN, RED, YELLOW, Screen, as_json, lines, mend
+from .screen import GREEN, RED, YELLOW, Screen, as_json
 
 _COLOURS = {PASS: GREEN, WARN: YELLOW, FAIL: RED}
 
 # In the order in which a pull meets them. None as an answer: there is nothing to look at.
 _CHECKS: tuple[Callable[[Case], Finding | None], ...] = (
-    findings.settings_file,
-    findings.host,
-    findings.config_file,
-    findings.sudo,
-    findings.helpers,
-    findings.store,
-    findings.passwords,
-    findings.auth_variable,
-    findings.program,
-    findings.docker_package,
-    findings.cache_directory,
-    aws_findings.credentials,
-    aws_findings.metadata,
-    aws_findings.identity,
-    aws_findings.endpoint,
-    aws_findings.clock,
-    aws_findings.token,
-    aws_findings.registry,
+    docker_checks.settings_file,
+    docker_checks.host,
+    docker_checks.config_file,
+    docker_checks.sudo,
+    docker_checks.helpers,
+    docker_checks.store,
+    docker_checks.passwords,
+    docker_checks.auth_variable,
+    docker_checks.program,
+    docker_checks.docker_package,
+    docker_checks.cache_directory,
+    aws_checks.credentials,
+    aws_checks.metadata,
+    aws_checks.identity,
+    aws_checks.endpoint,
+    aws_checks.clock,
+    aws_checks.token,
+    aws_checks.registry,
 )
 
 
@@ -50,7 +50,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "doctor",
-        help="find what keeps this from working, with the mend",
+        help="find what keeps this from working, and say the fix",
         description="Look at everything that commonly keeps this from working. With HOST, walk the "
         "way of a pull from it and stop at the first thing that breaks. The exit status is 1 if "
         "something failed.",
@@ -96,8 +96,8 @@ def _look(case: Case) -> Iterator[Finding]:
 def _lines(finding: Finding, screen: Screen) -> str:
     """Return what there is to say of one check."""
     status = screen.paint(finding.status, _COLOURS[finding.status])
-    said = lines(f"{finding.check}: {finding.found}", " " * 6, " " * 6)[6:]
-    return f"{status}  {said}\n" + (f"{mend(finding.mend, ' ' * 6)}\n" if finding.mend else "")
+    said = screen.lines(f"{finding.check}: {finding.found}", " " * 6, " " * 6)[6:]
+    return f"{status}  {said}\n" + (f"{screen.fix(finding.fix, ' ' * 6)}\n" if finding.fix else "")
 
 
 def _verdict(found: list[Finding], case: Case) -> str:

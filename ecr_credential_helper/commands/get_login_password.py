@@ -4,12 +4,12 @@ import argparse
 import os
 from typing import Any
 
-from ecr_credential_helper.cache import DEAD, Key
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import Denied, HelperError
 from ecr_credential_helper.registry import PUBLIC_REGION, Registry, host_of
-from ecr_credential_helper.renewal import renew
 from ecr_credential_helper.settings import Target
+from ecr_credential_helper.tokens.cache import DEAD, Key
+from ecr_credential_helper.tokens.identity import with_target
 
 from .screen import Screen
 
@@ -45,9 +45,9 @@ def _token(target: Target, context: Context) -> str:
 
     Raises HelperError.
     """
-    entry = context.cache.load(Key(target.registry.scope, context.identity + target.identity))
+    entry = context.cache.load(Key(target.registry.scope, with_target(context.identity, target)))
     try:
-        entry = renew(target, context)
+        entry = context.fetch(target)
     except Denied:
         raise
     except HelperError as error:
@@ -66,7 +66,7 @@ def _checked(region: str) -> str:
 
 def _default_region(profile: str) -> str:
     """Return the region that the AWS settings name. Raises HelperError if they name none."""
-    from ecr_credential_helper.ecr import default_region
+    from ecr_credential_helper.aws.ecr import default_region
 
     region = default_region(profile)
     if not region:

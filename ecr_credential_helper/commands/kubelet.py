@@ -19,7 +19,6 @@ from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.protocol import USERNAME
 from ecr_credential_helper.registry import host_of
-from ecr_credential_helper.renewal import renew
 from ecr_credential_helper.settings import Role, Target, is_role_arn, target_of
 from ecr_credential_helper.verbs import token_of
 
@@ -56,7 +55,7 @@ def run(arguments: argparse.Namespace, context: Context, _: Screen) -> tuple[str
     target = _target(host, request) if host else None
     if host is None or target is None:
         return _response(request, "0s", {}), 0
-    entry = renew(target, context) if target.web_identity else token_of(host, context)
+    entry = context.fetch(target) if target.web_identity else token_of(host, context)
     half = max(0, int(entry.expires - context.clock()) // 2)
     login = {"username": USERNAME, "password": entry.token}
     return _response(request, _duration(half), {server: login}), 0

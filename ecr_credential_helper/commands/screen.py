@@ -1,4 +1,4 @@
-"""What a person sees: colour, progress, lines of 80 columns, time in words."""
+"""What a person sees: colour, progress, wrapped lines, a length of time in words."""
 
 import json
 import os
@@ -6,20 +6,23 @@ import sys
 import textwrap
 from typing import Any
 
-WIDTH = 80
+WIDTH = 80  # columns, where no terminal says otherwise
 GREEN, YELLOW, RED, BOLD = "32", "33", "31", "1"
 
+_NARROWEST = 40
 _MINUTE, _HOUR = 60, 3600
 
 
 class Screen:
     """Where the answer of a command is going to be seen.
 
-    `name` is what this program was called by; `colour` says whether the answer may have colours.
+    `name` is what this program was called by; `colour` says whether the answer may have colours;
+    `width` is the number of columns that it is wrapped to.
     """
 
-    def __init__(self, name: str, *, colour: bool = False) -> None:
+    def __init__(self, name: str, *, colour: bool = False, width: int = WIDTH) -> None:
         self.name = name
+        self._width = max(width, _NARROWEST)
         self._colour = colour
         self._live = os.isatty(2) and os.environ.get("TERM") != "dumb"
 
@@ -36,30 +39,29 @@ class Screen:
     def progress(self, line: str) -> None:
         """Show `line` in place of the last one, if a terminal is watching; "" takes it away."""
         if self._live:
-            sys.stderr.write(f"\r\x1b[2K{line[: WIDTH - 1]}")
+            columns = os.get_terminal_size(2).columns or WIDTH
+            sys.stderr.write(f"\r\x1b[2K{line[: columns - 1]}")
             sys.stderr.flush()
 
+    def lines(self, text: str, first: str = "", rest: str = "") -> str:
+        """Return `text` wrapped, its first line after `first`, each other line after `rest`."""
+        return textwrap.fill(
+            text,
+            self._width,
+            initial_indent=first,
+            subsequent_indent=rest,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
-def lines(text: str, first: str = "", rest: str = "") -> str:
-    """Return `text` wrapped to the screen, behind `first`, and `rest` on the lines after that."""
-    return textwrap.fill(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def mend(text: str, indent: str) -> str:
-    """Return what mends something, behind `indent`; a command, to be copied, stays on one line."""
-    text = f"mend: {text}"
-    command = text.startswith(("mend: sudo ", "mend: docker-credential-"))
-    return indent + text if command else lines(text, indent, indent)
+    def fix(self, text: str, indent: str) -> str:
+        """Return what to do, after `indent`; a command, to be copied, stays on one line."""
+        text = f"fix: {text}"
+        command = text.startswith(("fix: sudo ", "fix: docker-credential-"))
+        return indent + text if command else self.lines(text, indent, indent)
 
 
-def in_words(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a length of time as a person says it: `11 h 59 min`."""
     if seconds < _MINUTE:
         return f"{max(0, int(seconds))} s"

@@ -13,20 +13,18 @@ With --json it is one object, whose members stay as they are:
 """
 
 import argparse
-import re
 from typing import Any
 
-from ecr_credential_helper.cache import AGING, DEAD, FRESH, LATE, Cache, Entry, Key, NoCache
 from ecr_credential_helper.context import Context
-from ecr_credential_helper.errors import HelperError
-from ecr_credential_helper.renewal import NOTHING_FOUND
+from ecr_credential_helper.errors import HelperError, printable
+from ecr_credential_helper.tokens.cache import AGING, DEAD, FRESH, LATE, Cache, Entry, Key, NoCache
+from ecr_credential_helper.tokens.fetch import NOTHING_FOUND
+from ecr_credential_helper.tokens.identity import without_target
 
-from .screen import BOLD, GREEN, RED, YELLOW, Screen, as_json, in_words
+from .screen import BOLD, GREEN, RED, YELLOW, Screen, as_json, duration
 
 _STATES = {FRESH: "fresh", AGING: "aging", LATE: "late", DEAD: "expired"}
 _COLOURS = {"fresh": GREEN, "aging": GREEN, "late": YELLOW, "expired": RED}
-_TARGET = b"target "
-_PROFILE, _ROLE = re.compile(r"'(.+?)' "), re.compile(r" Role\(arn='([^']*)'")
 _CHOICES = {
     "AWS_ACCESS_KEY_ID": "access key",
     "AWS_DEFAULT_PROFILE": "profile",
@@ -67,7 +65,7 @@ def _entries(cache: Cache) -> list[tuple[Key, bytes, Entry]]:
         return []
     except OSError as error:
         raise HelperError(
-            f"{cache.path} is not used: {error.strerror or error}", "mend it, or remove it"
+            f"{cache.path} is not used: {error.strerror or error}", "fix that, or remove it"
         ) from error
 
 
@@ -81,37 +79,37 @@ def _row(key: Key, identity: bytes, entry: Entry, context: Context) -> dict[str,
             "no credentials",
             "fresh" if entry.issued <= now < entry.expires else "expired",
         )
-    # What is kept for a region is kept for a target of the settings file, too.
-    settings, mark, target = identity.rpartition(b"\n" + _TARGET)
-    ours = settings + b"\n" == context.identity if mark else identity == context.identity
+    # What is kept for a region is kept for an entry of the settings file, too.
+    settings, target = without_target(identity)
     return {
         "subject": key.subject,
         "kind": kind,
-        "who": _who(identity.decode("utf-8", "replace"), target.decode("utf-8", "replace")),
+        "who": _who(settings.decode("utf-8", "replace"), target),
         "source": entry.source,
         "state": state,
         "issued": entry.issued,
         "expires": entry.expires,
         "seconds_left": max(0, int(entry.expires - now)),
-        "current": ours and state != "expired",
+        "current": settings == context.identity and state != "expired",
     }
 
 
-def _who(identity: str, target: str) -> str:
-    """Return in words whom the settings in `identity` choose, as far as they say.
+def _who(settings: str, target: dict[str, str]) -> str:
+    """Return in words which principal the AWS settings choose, as far as they say.
 
-    `target` is what an entry of the settings file adds: a profile and a role.
+    `settings` are the lines of an identity; `target` is what an entry of the settings file adds.
     """
     words = []
-    for line in identity.splitlines():
+    for line in settings.split("\n"):
         name, _, value = line.removeprefix("variable ").partition("=")
         if name == "AWS_ACCESS_KEY_ID":
             value = "..." + value[-4:]
         words += [f"{_CHOICES[name]} {value}"] if name in _CHOICES else []
-    profile, role = _PROFILE.match(target), _ROLE.search(target)
-    words += [f"profile {profile[1]} of the settings file"] if profile else []
-    words += [f"role {role[1]}"] if role else []
-    return ", ".join(words)
+    if "profile" in target:
+        words.append(f"profile {target['profile']} of the settings file")
+    if "RoleArn" in target:
+        words.append(f"role {target['RoleArn']}")
+    return printable(", ".join(words))
 
 
 def _lines(row: dict[str, Any], screen: Screen) -> str:
@@ -124,6 +122,6 @@ def _lines(row: dict[str, Any], screen: Screen) -> str:
     elif row["kind"] == "no credentials":
         name = "no AWS credentials were found, which is remembered for a minute"
     state = screen.paint(row["state"], _COLOURS[row["state"]])
-    left = f", {in_words(row['seconds_left'])} left" if row["seconds_left"] else ""
+    left = f", {duration(row['seconds_left'])} left" if row["seconds_left"] else ""
     who = ", ".join(filter(None, (row["source"], row["who"])))
     return f"{mark} {name}\n    {state}{left}; from {who}\n"

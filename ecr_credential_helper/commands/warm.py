@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, NamedTuple
 
 from ecr_credential_helper import protocol
-from ecr_credential_helper.background import VERB
-from ecr_credential_helper.cache import Key, NoCache
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
-from ecr_credential_helper.processes import own_command
+from ecr_credential_helper.system.processes import own_command
+from ecr_credential_helper.tokens.background import VERB
+from ecr_credential_helper.tokens.cache import Key, NoCache
 
 from .hosts import target_named
-from .screen import GREEN, RED, Screen, as_json, in_words, lines
+from .screen import GREEN, RED, Screen, as_json, duration
 
 _AT_ONCE = 8
 
@@ -106,9 +106,9 @@ def _message_and_hint(said: str) -> tuple[str, str]:
 def _lines(outcome: Outcome, now: float, screen: Screen) -> str:
     """Return what there is to say of one host."""
     if outcome.expires is not None:
-        left = in_words(outcome.expires - now)
+        left = duration(outcome.expires - now)
         return f"{screen.paint('ok', GREEN)}    {outcome.host}, {left}\n"
     text = f"{screen.paint('fail', RED)}  {outcome.host}\n"
     for said in (outcome.message, outcome.hint and f"hint: {outcome.hint}"):
-        text += f"{lines(said, '      ', '      ')}\n" if said else ""
+        text += f"{screen.lines(said, '      ', '      ')}\n" if said else ""
     return text

@@ -25,8 +25,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ecr_credential_helper import cache
-from tests.aws_loopback import USER_KEY, USER_SECRET, Fault, Loopback
+from ecr_credential_helper.tokens import cache
+from tests.loopback import USER_KEY, USER_SECRET, Fault, Loopback
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 EXECUTABLE = SCRIPTS / "docker-credential-ecr"

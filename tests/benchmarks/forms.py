@@ -25,7 +25,7 @@ from tests.benchmarks.bench import (
     say,
     walls,
 )
-from tests.forms import NAME
+from tests.support.forms import NAME
 
 ROUNDS = 60
 COLD_ROUNDS = 15

@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from tests.aws_loopback import USER_SECRET, Loopback
-from tests.needs import SYSTEM_PATH, lacking
+from tests.loopback import USER_SECRET, Loopback
+from tests.support.needs import SYSTEM_PATH, lacking
 
 from .rig import HUB, PRIVATE, PUBLIC, Rig
 from .users import User

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.aws_loopback import Loopback
-from tests.needs import SYSTEM_PATH, installed, lacking
+from tests.loopback import Loopback
+from tests.support.needs import SYSTEM_PATH, installed, lacking
 
 from .clients import ClientUser, Seed
 from .rig import PRIVATE, PUBLIC, Rig

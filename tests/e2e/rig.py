@@ -37,7 +37,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.needs import SYSTEM_PATH
+from tests.support.needs import SYSTEM_PATH
 
 PRIVATE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 OTHER = "444455556666.dkr.ecr.us-east-1.amazonaws.com"

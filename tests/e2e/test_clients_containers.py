@@ -6,7 +6,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.needs import installed
+from tests.support.needs import installed
 
 from .clients import ClientUser, Seed, assert_asked_once, assert_no_secret, from_image
 from .rig import PRIVATE, Rig

@@ -6,7 +6,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.needs import installed, lacking
+from tests.support.needs import installed, lacking
 
 from .clients import ClientUser, Seed, assert_asked_once, assert_no_secret
 from .rig import PRIVATE, Rig

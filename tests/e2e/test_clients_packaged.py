@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.needs import installed
+from tests.support.needs import installed
 
 from .clients import (
     NODE,

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.aws_loopback import Fault, Loopback
+from tests.loopback import Fault, Loopback
 
 from .rig import PRIVATE
 from .users import User

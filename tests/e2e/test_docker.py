@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws_loopback import USER_SECRET, Fault, Loopback
-from tests.needs import SYSTEM_PATH, installed, lacking
+from tests.loopback import USER_SECRET, Fault, Loopback
+from tests.support.needs import SYSTEM_PATH, installed, lacking
 
 from . import rig as rig_module
 from .rig import DUAL_STACK, OTHER, PRIVATE, PUBLIC, Rig, RigError

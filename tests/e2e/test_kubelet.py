@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.aws_loopback import ACCOUNT, Loopback
+from tests.loopback import ACCOUNT, Loopback
 
 from .clients import ClientUser, Seed
 from .rig import PRIVATE

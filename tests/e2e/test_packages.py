@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws_loopback import Loopback
-from tests.entries import secret_of
-from tests.forms import FORMS, NAME, ROOT, by_directory
-from tests.needs import SYSTEM_PATH
+from tests.loopback import Loopback
+from tests.support.entries import secret_of
+from tests.support.forms import FORMS, NAME, ROOT, by_directory
+from tests.support.needs import SYSTEM_PATH
 
 from .clients import Seed
 from .conftest import CLI

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.aws_loopback import USER_ARN, Loopback
-from tests.needs import SYSTEM_PATH, installed
-from tests.readme import blocks, text_of
+from tests.loopback import USER_ARN, Loopback
+from tests.support.needs import SYSTEM_PATH, installed
+from tests.support.readme import blocks, text_of
 
 from .rig import PRIVATE, Rig
 from .users import User

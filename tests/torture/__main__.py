@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.conftest import make_authority
+from tests.support.helper import make_authority
 
 from . import SUBJECTS
 from .room import Room, figures_of, missing

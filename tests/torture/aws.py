@@ -8,9 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.aws_loopback import Fault, Loopback, iso_time
-from tests.conftest import Helper, Result
-from tests.test_sources import (
+from tests.aws.test_sources import (
     Arrange,
     container,
     instance,
@@ -20,6 +18,8 @@ from tests.test_sources import (
     sso_session,
     web_identity,
 )
+from tests.loopback import Fault, Loopback, iso_time
+from tests.support.helper import Helper, Result
 
 from .room import HOST, NOT_FOUND, Figures, Room
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 from unittest import mock
 
-from ecr_credential_helper import renewal, verbs
-from ecr_credential_helper.cache import Cache, Entry, Key, digest, encode
+from ecr_credential_helper import verbs
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.tokens.cache import Cache, Entry, Key, digest, encode
 
 from .room import HOST, Figures, Room
 
@@ -69,7 +69,7 @@ class Kept:
 @contextlib.contextmanager
 def alone(room: Room) -> Iterator[Kept]:
     """Give a cache in a process that reaches no AWS: whatever is alive is served."""
-    asked = mock.patch.object(renewal, "renew", side_effect=HelperError("AWS is away"))
+    asked = mock.patch.object(Context, "fetch", side_effect=HelperError("AWS is away"))
     behind = mock.patch.object(verbs, "_refresh", return_value=True)
     with mock.patch.dict(os.environ), asked, behind:
         yield Kept(str(room.path / "damaged"))

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from ecr_credential_helper.cache import decode, subject_of
-from tests.conftest import Result
-from tests.entries import entry_files, prefix_of, rewrite
+from ecr_credential_helper.tokens.cache import decode, subject_of
+from tests.support.entries import entry_files, prefix_of, rewrite
+from tests.support.helper import Result
 
 from .room import HOST, Figures, Rack, Room
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import Result
-from tests.entries import entry_files, entry_in, rewrite
+from tests.support.entries import entry_files, entry_in, rewrite
+from tests.support.helper import Result
 
 from .crash import strace, traced
 from .room import HOST, Figures, Rack, Room

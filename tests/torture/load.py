@@ -8,9 +8,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.aws_loopback import Fault, Loopback
-from tests.conftest import Result
-from tests.entries import until
+from tests.loopback import Fault, Loopback
+from tests.support.entries import until
+from tests.support.helper import Result
 
 from .room import Figures, Rack, Room
 

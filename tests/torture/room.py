@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.aws_loopback import USER_ARN, Loopback
-from tests.conftest import Authority, Helper, Result
-from tests.test_secrets import assert_none, aws_secrets, secrets
+from tests.helper.test_secrets import assert_none, aws_secrets, secrets
+from tests.loopback import USER_ARN, Loopback
+from tests.support.helper import Authority, Helper, Result
 
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 NAME = b"docker-credential-ecr"

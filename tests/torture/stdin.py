@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from tests.conftest import Result, finish
+from tests.support.helper import Result, finish
 
 from .room import HOST, NOT_FOUND, Figures, Rack, Room
 

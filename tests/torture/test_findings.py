@@ -1,4 +1,4 @@
-"""What the torture found, and is mended: each finding held by itself."""
+"""What `make torture` found and what was fixed then: one test for each finding."""
 
 import json
 import os
@@ -12,21 +12,23 @@ from pathlib import Path
 import botocore
 import pytest
 
-from ecr_credential_helper import ecr, identity, renewal, verbs
-from ecr_credential_helper.cache import Cache, Entry, Key
+from ecr_credential_helper import verbs
+from ecr_credential_helper.aws import ecr
+from ecr_credential_helper.aws.token_request import TokenRequest
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
-from ecr_credential_helper.question import Question
 from ecr_credential_helper.registry import Registry, host_of
 from ecr_credential_helper.settings import Target
-from tests.aws_loopback import Loopback, basic_credentials, iso_time
-from tests.conftest import Authority, Helper, Result
-from tests.test_sources import login, sso_session
+from ecr_credential_helper.tokens import fetch, identity
+from ecr_credential_helper.tokens.cache import Cache, Entry, Key
+from tests.aws.test_sources import login, sso_session
+from tests.loopback import Loopback, basic_credentials, iso_time
+from tests.support.helper import Authority, Helper, Result
 
 from . import aws, faults, load, stdin, users
 from .room import HOST, NAME, Rack, Room
 
-QUESTION = Question(Target(Registry(HOST, account="111122223333", region="eu-west-1")))
+REQUEST = TokenRequest(Target(Registry(HOST, account="111122223333", region="eu-west-1")))
 WEST = "111122223333.dkr.ecr.us-west-2.amazonaws.com"  # which the loopback has a certificate for
 needs_root = pytest.mark.needs("root")
 
@@ -43,7 +45,7 @@ def unblocking(rack: Rack) -> int:
 
 
 @pytest.mark.parametrize("torture", [unblocking, faults.umasks])
-def test_anybody_finds_it_mended(torture: Callable[[Rack], int], room: Room) -> None:
+def test_an_ordinary_user_finds_it_fixed(torture: Callable[[Rack], int], room: Room) -> None:
     """What needs no rights."""
     with room.rack() as rack:
         assert torture(rack)
@@ -53,7 +55,7 @@ def test_anybody_finds_it_mended(torture: Callable[[Rack], int], room: Room) -> 
 @pytest.mark.parametrize(
     "torture", [faults.no_home, faults.no_null_device, users.sudo, users.cache_of_another]
 )
-def test_root_finds_it_mended(torture: Callable[[Rack], int], room: Room) -> None:
+def test_root_finds_it_fixed(torture: Callable[[Rack], int], room: Room) -> None:
     """What needs root to be arranged."""
     with room.rack() as rack:
         assert torture(rack)
@@ -155,7 +157,7 @@ def test_a_date_header_beyond_all_zones_is_a_clear_error(zone: str) -> None:
         "ResponseMetadata": {"HTTPHeaders": {"date": f"Mon, 23 Nov 2026 00:00:00 {zone}"}},
     }
     with pytest.raises(HelperError):
-        ecr._checked(answer, QUESTION)
+        ecr._checked(answer, REQUEST)
 
 
 def test_what_is_told_is_one_line(room: Room) -> None:
@@ -193,7 +195,7 @@ def test_whatever_fails_a_token_at_hand_is_served(
     def fail(*_: object) -> Entry:
         raise error
 
-    monkeypatch.setattr(renewal, "_ask", fail)
+    monkeypatch.setattr(fetch, "_ask", fail)
     assert '"Secret":"late"' in verbs.get(HOST.encode(), context)
     assert len(lines) == 1
     assert "the token at hand is still good" in lines[0]

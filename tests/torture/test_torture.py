@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Authority
-from tests.needs import lacking
+from tests.support.helper import Authority
+from tests.support.needs import lacking
 
 from . import SUBJECTS
 from .room import Room, figures_of, missing

@@ -1,0 +1,282 @@
+"""What commonly keeps this helper from AWS, each with its fix. boto3 is at work here, not `get`.
+
+boto3 and botocore are imported only where they are used, so that help and completions do without.
+Each look at AWS may take as long as a `get`.
+"""
+
+import base64
+import os
+import ssl
+import urllib.error
+import urllib.request
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from ecr_credential_helper.aws.token_request import TokenRequest
+from ecr_credential_helper.errors import Denied, HelperError, NoAWSCredentials, in_container
+from ecr_credential_helper.protocol import USERNAME
+from ecr_credential_helper.registry import Registry, host_of
+from ecr_credential_helper.settings import Role, Target, target_of
+from ecr_credential_helper.system.deadline import Deadline
+from ecr_credential_helper.system.log import redacted
+
+from .docker_checks import FAIL, PASS, WARN, Case, Finding
+from .screen import duration
+
+_PATIENCE = 5.0
+_SKEW = 60.0
+_TOO_MUCH_SKEW = 240.0  # AWS refuses a signature that is five minutes off
+_SEE_STS = "see it fail by itself: aws sts get-caller-identity"
+_METADATA = "http://169.254.169.254"
+
+
+def credentials(case: Case) -> Finding:
+    """Look for AWS credentials, as `get` does."""
+    import boto3  # type: ignore[import-untyped]
+
+    from ecr_credential_helper.aws import ecr
+    from ecr_credential_helper.aws.error_messages import explain
+
+    try:
+        case.target = _chosen_target(case) or Target(Registry("", region=""))
+    except HelperError as error:
+        return Finding("credentials", FAIL, error.message, error.hint)
+    request = TokenRequest(case.target)
+
+    def look() -> Any:
+        with ecr.quiet():
+            session = ecr.session_for(request)
+            ecr.found_by(session, request)
+        return boto3.Session(botocore_session=session)
+
+    try:
+        case.session = Deadline().wait_for(look, lambda: request.asked)
+    except Exception as error:  # noqa: BLE001 - each is put into words
+        explained = explain(error, request)
+        if isinstance(explained, NoAWSCredentials):
+            return _nothing_found(case)
+        return Finding("credentials", FAIL, explained.message, explained.hint or _SEE_STS)
+    case.request = request
+    return Finding("credentials", PASS, request.who)
+
+
+def _chosen_target(case: Case) -> Target | None:
+    """Return whom to ask: for the host in question, else for the first one that is configured."""
+    if case.target is None:
+        for name in case.hosts:
+            address = host_of(name)
+            target = target_of(address) if address else None
+            if target:
+                return target
+    return case.target
+
+
+def _nothing_found(case: Case) -> Finding:
+    public = case.target is not None and case.target.registry.public
+    return Finding(
+        "credentials",
+        WARN if public else FAIL,
+        "no AWS credentials found" + ("; public images are pulled anonymously" if public else ""),
+        "log in (`aws sso login`, `aws configure`), set AWS_PROFILE, or attach a role",
+    )
+
+
+def metadata(case: Case) -> Finding | None:
+    """Look, in a container without credentials, whether the instance's metadata can be reached."""
+    contained = os.environ.get("container") or in_container()  # noqa: SIM112 - its name
+    if case.request or not contained or os.environ.get("AWS_EC2_METADATA_DISABLED") == "true":
+        return None
+    address = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA
+    request = urllib.request.Request(  # noqa: S310 - http by its nature
+        f"{address.rstrip('/')}/latest/api/token",
+        method="PUT",
+        headers={"X-aws-ec2-metadata-token-ttl-seconds": "21600"},
+    )
+    try:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        direct.open(request, timeout=1).close()
+    except (OSError, ValueError):
+        return Finding(
+            "metadata",
+            WARN,
+            "this is a container, and the instance's metadata service does not answer it: with a "
+            "hop limit of 1 it answers the instance only",
+            "on EC2: aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2 "
+            "--instance-id ID; on EKS, give the pod a role of its own",
+        )
+    return Finding("metadata", PASS, "this container reaches the instance's metadata service")
+
+
+def identity(case: Case) -> Finding | None:
+    """Look who AWS says we are, and whether the role of the settings file can be assumed."""
+    request = case.request
+    if request is None:
+        return None
+    from botocore.config import Config
+
+    from ecr_credential_helper.aws.error_messages import explain
+
+    patient = Config(
+        connect_timeout=_PATIENCE, read_timeout=_PATIENCE, retries={"total_max_attempts": 2}
+    )
+
+    def ask() -> str:
+        sts = case.session.client("sts", config=patient)
+        role = request.target.role
+        if role:
+            request.step = "sts:AssumeRole"
+            sts = _assumed(sts, role, patient)
+        request.step = "sts:GetCallerIdentity"
+        return str(sts.get_caller_identity()["Arn"])
+
+    try:
+        arn = Deadline().wait_for(ask, lambda: request.asked)
+    except Exception as error:  # noqa: BLE001 - each is put into words
+        explained = explain(error, request)
+        # Where only ECR can be reached, as with a VPC endpoint for it, a pull still works.
+        status = FAIL if isinstance(explained, Denied) else WARN
+        return Finding("identity", status, explained.message, explained.hint or _SEE_STS)
+    return Finding("identity", PASS, arn)
+
+
+def _assumed(sts: Any, role: Role, patient: Any) -> Any:
+    """Return a client of STS that is `role`. Raises botocore's errors."""
+    import boto3
+
+    keys = sts.assume_role(**role.parameters)["Credentials"]
+    return boto3.client(
+        "sts",
+        region_name=sts.meta.region_name,
+        aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+        aws_session_token=keys["SessionToken"],
+        config=patient,
+    )
+
+
+def endpoint(case: Case) -> Finding | None:
+    """Look whether the endpoint of ECR answers at all, be it with an error."""
+    if case.request is None or not case.request.region:
+        return None
+    try:
+        url = _endpoint_url(case.request.target.registry, case.session)
+    except Exception as error:  # noqa: BLE001 - a region that has no endpoint, a bad URL
+        found = redacted(f"there is none: {error}")
+        return Finding("endpoint", FAIL, found, "check the region of the host")
+    try:
+        status, date = _fetch(url, bundle=_bundle(case.session))
+    except (OSError, ValueError) as error:
+        found = redacted(f"{url}: {_reason(error)}")
+        return Finding("endpoint", FAIL, found, _way_out(error))
+    case.date = date
+    return Finding("endpoint", PASS, redacted(f"{url} answers ({status})"))
+
+
+def clock(case: Case) -> Finding | None:
+    """Look whether our clock agrees with that of AWS, or of what stands in for it."""
+    if not case.date:
+        return None
+    skew = case.clock() - parsedate_to_datetime(case.date).timestamp()
+    if abs(skew) < _SKEW:
+        return Finding("clock", PASS, "agrees with AWS's to the minute")
+    found = f"it is {duration(abs(skew))} {'fast' if skew > 0 else 'slow'}"
+    status = FAIL if abs(skew) > _TOO_MUCH_SKEW else WARN
+    return Finding("clock", status, f"{found}; AWS refuses more than 5 min", "set it, best by NTP")
+
+
+def token(case: Case) -> Finding | None:
+    """Look whether ECR gives us a token: a real call, past the cache."""
+    if case.request is None or not case.request.region:
+        return None
+    from ecr_credential_helper.aws.ecr import authorization_token
+
+    request = TokenRequest(case.request.target)
+    try:
+        given = Deadline().wait_for(lambda: authorization_token(request), lambda: request.asked)
+    except HelperError as error:
+        return Finding("token", FAIL, error.message, error.hint or "see AWS_ECR_LOG_FILE")
+    case.token = given.secret
+    return Finding("token", PASS, f"{request.action} in {request.region} gave one")
+
+
+def registry(case: Case) -> Finding | None:
+    """Look whether the registry itself takes the token."""
+    target = case.target
+    if not case.token or target is None or not case.server_url:
+        return None
+    url = f"https://{target.registry.host}/v2/"
+    basic = base64.b64encode(f"{USERNAME}:{case.token}".encode()).decode()
+    try:
+        status, _ = _fetch(url, {"Authorization": f"Basic {basic}"})
+    except (OSError, ValueError) as error:
+        # Docker's engine may have a proxy of its own, or be on another machine.
+        found = redacted(f"{url}: {_reason(error)}")
+        return Finding("registry", WARN, found, _way_out(error))
+    # ECR Public wants a token of its own for each repository, which Docker gets from it.
+    if status == HTTPStatus.OK or (target.registry.public and status == HTTPStatus.UNAUTHORIZED):
+        return Finding("registry", PASS, f"{url} answers ({status})")
+    return Finding(
+        "registry",
+        FAIL,
+        f"{url} answers {status} to the token",
+        "see what answers there in place of ECR: a proxy, a VPC endpoint with a policy",
+    )
+
+
+def _endpoint_url(of: Registry, session: Any) -> str:
+    """Return where `get` asks for the registry's token. Raises botocore's errors."""
+    from botocore.config import Config
+
+    config = Config(use_fips_endpoint=of.fips or None, use_dualstack_endpoint=of.dual_stack or None)
+    client = session.client(of.service, region_name=of.region, config=config)
+    return str(client.meta.endpoint_url)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follow nothing: a token is for the host that it was sent to."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Have a redirect come back as the answer it is."""
+
+
+def _bundle(session: Any) -> str:
+    """Return the file with the authorities that botocore trusts; the system's are none of them."""
+    from botocore.httpsession import where
+
+    chosen = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way
+    return str(chosen or os.environ.get("REQUESTS_CA_BUNDLE") or where())
+
+
+def _fetch(
+    url: str, headers: dict[str, str] | None = None, bundle: str | None = None
+) -> tuple[int, str]:
+    """Return the status and the Date header that `url` is answered with.
+
+    `bundle` is a file with the authorities to trust, else that of AWS_CA_BUNDLE, else the system's.
+
+    Raises OSError.
+    """
+    bundle = bundle or os.environ.get("AWS_CA_BUNDLE") or None
+    tls = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=bundle))
+    opener = urllib.request.build_opener(tls, _NoRedirect)
+    request = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - AWS's, or the user's own
+    try:
+        with opener.open(request, timeout=_PATIENCE) as answer:
+            return answer.status, answer.headers.get("Date", "")
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers.get("Date", "")
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", error)
+    return getattr(reason, "strerror", "") or str(reason)
+
+
+def _way_out(error: Exception) -> str:
+    """Return what to do about an address that does not answer."""
+    reason = getattr(error, "reason", error)
+    if isinstance(reason, ssl.SSLError):
+        return "where a proxy re-signs TLS, name its CA in AWS_CA_BUNDLE"
+    return "check the region in the host, DNS, HTTPS_PROXY and NO_PROXY, firewall, VPC endpoint"

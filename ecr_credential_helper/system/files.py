@@ -1,0 +1,158 @@
+"""Private files in a private directory: the one door to the file system's sharp edges.
+
+On POSIX a directory is held by descriptor and files are named relative to it, so that nothing that
+happens to the path in between can lead elsewhere. On Windows, where a profile's access list does
+the guarding, the handle is the path itself (written for, untested).
+"""
+
+import os
+import stat
+
+_POSIX = os.name == "posix"
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class UntrustedError(OSError):
+    """A file or directory that others own or may enter, or a link to who knows where."""
+
+
+class Directory:
+    """A directory that belongs to us alone, open until `close`.
+
+    Raises OSError if it cannot be opened, UntrustedError if it is not ours alone. With `create` it
+    is made if it is missing, with its parents, never wider than 0700.
+    """
+
+    __slots__ = ("_at", "path")
+
+    def __init__(self, path: str, *, create: bool = False) -> None:
+        # A trailing slash would have a link followed.
+        path = path.rstrip("/") or path
+        self.path = path
+        self._at: int | None = None
+        if create:
+            make_directory(path)
+        if _POSIX:
+            self._at = os.open(path, _READ | _DIRECTORY)
+            try:
+                _trust(os.fstat(self._at))
+            except UntrustedError:
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        if self._at is not None:
+            os.close(self._at)
+            self._at = None
+
+    def __enter__(self) -> "Directory":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return the content of a file. Raises OSError, also if it is larger than `limit` bytes."""
+        file = os.open(self._name(name), _READ, dir_fd=self._at)
+        try:
+            status = os.fstat(file)
+            _trust(status)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+                raise UntrustedError(f"{name} is no file of ours")
+            return os.read(file, limit)
+        finally:
+            os.close(file)
+
+    def create(self, name: str, data: bytes = b"") -> None:
+        """Make a file, 0600 from the start, and bring `data` to the disk. Raises OSError."""
+        file = os.open(self._name(name), _CREATE, 0o600, dir_fd=self._at)
+        try:
+            while data:
+                data = data[os.write(file, data) :]
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+    def replace(self, source: str, target: str) -> None:
+        """Rename `source` over `target`. Raises OSError."""
+        os.replace(self._name(source), self._name(target), src_dir_fd=self._at, dst_dir_fd=self._at)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, be it there or not. Raises OSError."""
+        try:
+            os.unlink(self._name(name), dir_fd=self._at)
+        except FileNotFoundError:
+            pass
+
+    def names(self) -> list[str]:
+        """Return the names of all files. Raises OSError."""
+        return os.listdir(self.path if self._at is None else self._at)
+
+    def changed(self, name: str) -> float:
+        """Return when a file was last changed, in epoch seconds. Raises OSError."""
+        return os.stat(self._name(name), dir_fd=self._at, follow_symlinks=False).st_mtime
+
+    def open_lock(self, name: str) -> int:
+        """Return a descriptor of a file to lock, made if it is missing. Raises OSError."""
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        return os.open(self._name(name), flags, 0o600, dir_fd=self._at)
+
+    def is_same(self, name: str, file: int) -> bool:
+        """Whether the open `file` is still what `name` stands for."""
+        try:
+            named = os.stat(self._name(name), dir_fd=self._at, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(named, os.fstat(file))
+
+    def _name(self, name: str) -> str:
+        return name if _POSIX else os.path.join(self.path, name)
+
+
+def open_log(path: str) -> int:
+    """Return a descriptor to append to the file `path`, made with mode 0600 if it is missing.
+
+    Raises OSError, UntrustedError if it is not ours alone.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    file = os.open(path, flags, 0o600)
+    try:
+        _trust(os.fstat(file))
+    except UntrustedError:
+        os.close(file)
+        raise
+    return file
+
+
+def make_directory(path: str) -> None:
+    """Make a directory and its parents with mode 0700. Raises OSError.
+
+    Under sudo, which may keep its user's HOME, none is made there: the user could not enter it.
+    """
+    missing = []
+    while path and not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    if "SUDO_UID" in os.environ and os.stat(path or os.curdir).st_uid != os.geteuid():
+        raise UntrustedError("it is in a directory of another user (use sudo -H)")
+    for directory in reversed(missing):
+        try:
+            os.mkdir(directory, 0o700)
+        except FileExistsError:
+            continue
+
+
+def _trust(status: os.stat_result) -> None:
+    """Raise UntrustedError unless the file is our own and nobody else may touch it."""
+    if not _POSIX:
+        return
+    if status.st_uid != os.geteuid():
+        raise UntrustedError("it belongs to another user")
+    if status.st_mode & _OTHERS:
+        mode = "700" if stat.S_ISDIR(status.st_mode) else "600"
+        raise UntrustedError(f"other users may enter it (chmod {mode} fixes that)")

@@ -1,0 +1,60 @@
+"""The debug log that AWS_ECR_LOG_FILE asks for, and the redaction of what others say.
+
+Two nets under every secret: the parts of botocore that print requests, answers and signatures are
+never heard, and whatever looks like a secret or is one of this environment's is struck out.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Callable
+
+from .environment import secret_values
+from .files import open_log
+
+# What they say helps, and holds no request, answer or signature.
+_HEARD = (
+    "ecr_credential_helper",
+    "botocore.configprovider",
+    "botocore.credentials",
+    "botocore.httpsession",
+    "botocore.retries",
+    "botocore.tokens",
+    "botocore.utils",
+    "urllib3.connectionpool",
+)
+# A secret access key is 40 characters of base64, tokens are much longer, and no name is either.
+_LOOKS_SECRET = re.compile(
+    r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/])|[A-Za-z0-9+/_=-]{100,}", re.ASCII
+)
+_USERINFO = re.compile(r"(?<=//)[^/\s\"']+@")
+_STRUCK = "[redacted]"
+
+_logger = logging.getLogger("ecr_credential_helper")
+
+
+def redacted(text: str) -> str:
+    """Return `text` without anything that is or looks like a secret, or logs in to a URL's host."""
+    for value in secret_values():
+        text = text.replace(value, _STRUCK)
+    return _LOOKS_SECRET.sub(_STRUCK, _USERINFO.sub(f"{_STRUCK}@", text))
+
+
+def start(path: str) -> Callable[[str], None]:
+    """Begin the log in the file `path`, which is made with mode 0600; return how to write a line.
+
+    Raises OSError if it cannot be opened, or belongs to or can be read by others.
+    """
+    logging.raiseExceptions = False  # a full disk costs lines of the log, and says nothing
+    handler = logging.StreamHandler(os.fdopen(open_log(path), "a", encoding="utf-8"))
+    handler.setFormatter(_Redacting("%(asctime)s %(process)d %(name)s: %(message)s"))
+    for name in _HEARD:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(handler)
+    return _logger.debug
+
+
+class _Redacting(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))

@@ -1,0 +1,98 @@
+"""Where our files are: the directories of platformdirs, found without importing it.
+
+Importing platformdirs costs more than a warm get. On Linux and macOS its rule is two lines, kept
+here and held equal to it by a test; everywhere else platformdirs itself is asked.
+"""
+
+import os
+import sys
+
+from .environment import NO_HOME
+
+_APP = "ecr-credential-helper"
+_DEFAULTS = {
+    "linux": ("~/.cache", "~/.config"),
+    "darwin": ("~/Library/Caches", "~/Library/Application Support"),
+}
+
+
+def cache_directory() -> str:
+    """Return the directory of the cache, which need not exist.
+
+    Raises RuntimeError if no home directory can be told.
+    """
+    chosen = os.environ.get("AWS_ECR_CACHE_DIR")
+    if chosen:
+        return expanded(chosen)
+    if _is_plain():
+        return _user_directory("XDG_CACHE_HOME", _DEFAULTS[sys.platform][0])
+    import platformdirs
+
+    return platformdirs.user_cache_dir(_APP, appauthor=False)
+
+
+def settings_file() -> str:
+    """Return the path of the settings file, which need not exist.
+
+    Raises RuntimeError if no home directory can be told.
+    """
+    chosen = os.environ.get("AWS_ECR_CONFIG_FILE")
+    if chosen:
+        return expanded(chosen)
+    if _is_plain():
+        directory = _user_directory("XDG_CONFIG_HOME", _DEFAULTS[sys.platform][1])
+    else:
+        import platformdirs
+
+        directory = platformdirs.user_config_dir(_APP, appauthor=False)
+    return os.path.join(directory, "config.toml")
+
+
+def aws_files() -> list[str]:
+    """Return the paths of the AWS config and credentials files, which need not exist."""
+    return [
+        aws_expanded(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"),
+        aws_expanded(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"),
+    ]
+
+
+def aws_expanded(path: str) -> str:
+    """Return `path` with its variables and `~` expanded, as botocore expands paths."""
+    return os.path.expanduser(os.path.expandvars(path))
+
+
+def expanded(path: str) -> str:
+    """Return `path` with its `~` expanded. Raises RuntimeError if there is nothing to put there."""
+    whole = os.path.expanduser(path)
+    if path.startswith("~") and whole.startswith(("~", NO_HOME)):
+        raise RuntimeError(f"no home directory for {path}")
+    return whole
+
+
+def _is_plain() -> bool:
+    """Whether this platform's rule is the one written here. Android calls itself Linux too."""
+    android = "ANDROID_DATA" in os.environ or hasattr(sys, "getandroidapilevel")
+    return sys.platform in _DEFAULTS and not android
+
+
+def _user_directory(variable: str, default: str) -> str:
+    """Return our directory below an XDG variable's; one that is not absolute does not count."""
+    base = os.environ.get(variable, "")
+    if not os.path.isabs(base):
+        base = _home() + default.removeprefix("~")
+    return os.path.join(base, _APP)
+
+
+def _home() -> str:
+    """Return the home directory; one that is not absolute does not count. Raises RuntimeError."""
+    home = os.environ.get("HOME", "")
+    if not os.path.isabs(home):
+        import pwd
+
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            home = ""
+    if not os.path.isabs(home) or home == NO_HOME:
+        raise RuntimeError("no home directory: set HOME or AWS_ECR_CACHE_DIR")
+    return home.rstrip("/")

@@ -1,0 +1,265 @@
+"""Tokens on disk: one small text file for each host and identity.
+
+An entry is the key it was kept under, in full, then the token:
+
+    ecr-credential-helper cache 1
+    host 111122223333.dkr.ecr.eu-west-1.amazonaws.com
+    (the identity: any number of lines)
+
+    issued 1763913600
+    expires 1763956800
+    source sso
+    token eyJ...
+    check 0123456789abcd
+
+Everything up to the empty line must be what the reader computed itself, to the byte. The number
+after `check`, and the one in the file's name, is the bytes before it read as one large number,
+modulo the prime 2**56 - 5: damage shows, and it takes one line in C.
+
+Whatever is not exactly so is a miss, never an error.
+"""
+
+import os
+
+from ecr_credential_helper.system.files import Directory, UntrustedError
+
+FRESH, AGING, LATE, DEAD = range(4)
+
+_VERSION_LINE = b"ecr-credential-helper cache 1\n"
+_PRIME = 2**56 - 5
+_NAME_DIGITS = 14
+_SIZE_LIMIT = 256 * 1024
+_LAST_SECONDS = 60
+_DEBRIS_AGE = 3600.0
+_LONGEST_LIFE = 24 * 3600.0
+_LAST_TIME = 2**43  # with numbers much larger the arithmetic of stages would end
+
+
+def digest(data: bytes) -> str:
+    """Return fourteen hexadecimal digits that stand for `data`."""
+    return f"{int.from_bytes(data, 'big') % _PRIME:014x}"
+
+
+class Key:
+    """What an entry is kept under: a subject and an identity.
+
+    The subject is a host, or a name with an underscore, which no host has, for what is not kept for
+    one host alone. `name` is the file's name, `prefix` the head of its content.
+    """
+
+    __slots__ = ("name", "prefix", "subject")
+
+    def __init__(self, subject: str, identity: bytes) -> None:
+        self.subject = subject
+        self.prefix = b"%shost %s\n%s\n" % (_VERSION_LINE, subject.encode(), identity)
+        self.name = f"{subject}.{digest(self.prefix)}"
+
+
+class Entry:
+    """A token and the time it is good for, in epoch seconds of the local clock.
+
+    `source` is the credential source that paid for it, as botocore names it; "docker login" for a
+    token that was brought along, "none" for the memory that there was no source.
+    """
+
+    __slots__ = ("expires", "issued", "source", "token")
+
+    def __init__(self, issued: int, expires: int, source: str, token: str) -> None:
+        self.issued = issued
+        self.expires = expires
+        self.source = source
+        self.token = token
+
+    def stage(self, now: float) -> int:
+        """Return how far the token is in its life at `now`.
+
+        FRESH: in its first half. AGING: past it, to be served and refreshed. LATE: in its last
+        eighth, to be refreshed before it is served. DEAD: in its last minute, past it, or issued
+        in the future; never to be served.
+        """
+        life = self.expires - self.issued
+        left = self.expires - now
+        if self.issued > now or left <= _LAST_SECONDS:
+            return DEAD
+        if left < life / 8:
+            return LATE
+        return AGING if left <= life / 2 else FRESH
+
+
+class Cache:
+    """The cache directory. Reading never fails; an entry that cannot be read is a miss."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def load(self, key: Key) -> Entry | None:
+        """Return the entry under `key`, None where there is none that can be trusted."""
+        try:
+            with Directory(self.path) as directory:
+                return decode(directory.read(key.name, _SIZE_LIMIT), key.prefix)
+        except (OSError, ValueError):
+            return None
+
+    def save(self, key: Key, entry: Entry) -> None:
+        """Keep `entry` under `key`: whole, or not at all. Raises OSError."""
+        content = encode(entry, key.prefix)
+        if len(content) > _SIZE_LIMIT:
+            raise OSError("it is too large")
+        with Directory(self.path, create=True) as directory:
+            temporary = f"{key.name}.{os.urandom(8).hex()}.tmp"
+            try:
+                directory.create(temporary, content)
+                directory.replace(temporary, key.name)
+            except OSError:
+                directory.remove(temporary)
+                raise
+
+    def remove(self, subject: str) -> None:
+        """Drop every entry of `subject`, whichever identity it was for. Raises OSError."""
+        try:
+            with Directory(self.path) as directory:
+                for name in directory.names():
+                    if subject_of(name) == subject:
+                        directory.remove(name)
+        except (FileNotFoundError, NotADirectoryError, UntrustedError):
+            return
+
+    def hosts(self) -> list[str]:
+        """Return the hosts of all entries, of all identities, sorted, each once."""
+        try:
+            with Directory(self.path) as directory:
+                subjects = {subject_of(name) for name in directory.names()}
+        except OSError:
+            return []
+        return sorted(subject for subject in subjects if subject and "_" not in subject)
+
+    def entries(self) -> list[tuple[Key, bytes, Entry]]:
+        """Return every entry with its key and the identity in it, sorted by subject.
+
+        Raises OSError if the directory cannot be read or trusted.
+        """
+        found = []
+        with Directory(self.path) as directory:
+            for name in sorted(directory.names()):
+                try:
+                    entry = _read(directory, name)
+                except (OSError, ValueError):
+                    continue
+                if entry:
+                    found.append(entry)
+        return found
+
+    def clear(self) -> int:
+        """Drop every entry, and what killed processes left of one; return how many entries.
+
+        Raises OSError.
+        """
+        dropped = 0
+        with Directory(self.path) as directory:
+            for name in directory.names():
+                if subject_of(name):
+                    directory.remove(name)
+                    dropped += 1
+                elif _is_debris(name) and name.endswith(".tmp"):
+                    directory.remove(name)
+        return dropped
+
+    def sweep(self, now: float) -> None:
+        """Drop what is of no more use: dead entries, and debris of processes that were killed."""
+        try:
+            with Directory(self.path) as directory:
+                for name in directory.names():
+                    try:
+                        if _is_waste(directory, name, now):
+                            directory.remove(name)
+                    except OSError:
+                        continue
+        except OSError:
+            return
+
+
+class NoCache(Cache):
+    """The cache where there is none: its directory has no name, so nothing is ever found in it."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def save(self, key: Key, entry: Entry) -> None:
+        """Keep nothing."""
+
+
+def subject_of(name: str) -> str:
+    """Return the subject of the entry in the file `name`, empty if it is no entry."""
+    subject, _, digits = name.rpartition(".")
+    return subject if len(digits) == _NAME_DIGITS and not digits.strip("0123456789abcdef") else ""
+
+
+def encode(entry: Entry, prefix: bytes) -> bytes:
+    """Return the content of the file that keeps `entry` under a key's `prefix`."""
+    body = prefix + (
+        f"issued {entry.issued}\nexpires {entry.expires}\n"
+        f"source {entry.source}\ntoken {entry.token}\n"
+    ).encode("ascii")
+    return b"%scheck %s\n" % (body, digest(body).encode())
+
+
+def decode(data: bytes, prefix: bytes) -> Entry | None:
+    """Return the entry of which `encode` makes `data` under `prefix`.
+
+    None, or a ValueError, says that there is no such entry.
+    """
+    body = data.rpartition(b"check ")[0]
+    if not body.startswith(prefix):
+        return None
+    issued, expires, source, token, _ = body[len(prefix) :].decode("ascii").split("\n")
+    entry = Entry(
+        int(issued.removeprefix("issued ")),
+        int(expires.removeprefix("expires ")),
+        source.removeprefix("source "),
+        token.removeprefix("token "),
+    )
+    if max(abs(entry.issued), abs(entry.expires)) > _LAST_TIME:
+        return None
+    return entry if encode(entry, prefix) == data else None
+
+
+def _read(directory: Directory, name: str) -> tuple[Key, bytes, Entry] | None:
+    """Return the entry in the file `name`, with its key and identity; None if it is no entry.
+
+    Raises OSError and ValueError, which say so too.
+    """
+    subject = subject_of(name)
+    head = b"%shost %s\n" % (_VERSION_LINE, subject.encode())
+    data = directory.read(name, _SIZE_LIMIT) if subject else b""
+    prefix = data.partition(b"\n\n")[0] + b"\n\n"
+    entry = decode(data, prefix)
+    identity = prefix[len(head) : -1]
+    key = Key(subject, identity)
+    return (key, identity, entry) if entry and (key.prefix, key.name) == (prefix, name) else None
+
+
+def _is_debris(name: str) -> bool:
+    """Whether a file of the cache directory is not an entry, but something we made for one."""
+    entry_name, _, kind = name.rpartition(".")
+    if kind == "tmp":
+        entry_name = entry_name.rpartition(".")[0]
+    return kind in ("tmp", "lock", "refresh") and bool(subject_of(entry_name))
+
+
+def _is_waste(directory: Directory, name: str, now: float) -> bool:
+    """Whether a file of the cache directory is an entry past its life, or left-over debris."""
+    if not subject_of(name):
+        return _is_debris(name) and abs(now - directory.changed(name)) > _DEBRIS_AGE
+    try:
+        data = directory.read(name, _SIZE_LIMIT)
+        entry = decode(data, data.partition(b"\n\n")[0] + b"\n\n")
+    except ValueError:
+        entry = None
+    if entry is None:  # damaged, or of another version: no use to us, after a day to nobody
+        return abs(now - directory.changed(name)) > _LONGEST_LIFE
+    # Of a clock that was wrong: the time until it may be served is longer than any token lives.
+    return entry.expires <= now or entry.issued > now + _LONGEST_LIFE

@@ -1,0 +1,115 @@
+"""Who would be asked for a token, judged from configuration alone.
+
+No credential is resolved to know it: that would mean IMDS, STS or SSO on every call. Everything in
+reach that can change which principal AWS sees is written down instead; a token is only ever used
+under the very same description.
+
+What configuration cannot show is a role that was swapped behind the same settings: another role
+attached to the instance, a credential_process that changes its mind, another container token.
+"""
+
+import os
+
+from ecr_credential_helper.system import paths
+from ecr_credential_helper.system.environment import is_secret
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ecr_credential_helper.settings import Target
+
+# These choose no principal: they steer us, the AWS CLI's looks, and patience.
+_HARMLESS = frozenset(
+    (
+        "AWS_DEFAULT_OUTPUT",
+        "AWS_EXECUTION_ENV",
+        "AWS_MAX_ATTEMPTS",
+        "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
+        "AWS_METADATA_SERVICE_TIMEOUT",
+        "AWS_PAGER",
+        "AWS_RETRY_MODE",
+        "AWS_SDK_UA_APP_ID",
+    )
+)
+_OURS = ("AWS_ECR_", "AWS_CLI_")
+
+
+def current() -> bytes:
+    """Return the description of the identity that the present settings lead to.
+
+    It is lines of text: the machine, the files that can name a principal, the AWS variables. No
+    secret is in it.
+    """
+    lines = [f"machine {os.uname().nodename} {_machine_id()}" if hasattr(os, "uname") else ""]
+    lines += [f"file {path} {_state(path)}" for path in _files()]
+    variables = [
+        f"variable {name}={value}" for name, value in os.environ.items() if value and _tells(name)
+    ]
+    # Bytes, whatever the locale: the packaged program computes the same in C.
+    written = [*map(os.fsencode, lines), *sorted(map(os.fsencode, variables))]
+    return b"".join(_escaped(line) + b"\n" for line in written)
+
+
+def with_target(identity: bytes, target: "Target") -> bytes:
+    """Return `identity` and what an entry of the settings file adds to it: profile and role."""
+    chosen = {"profile": target.profile, **(target.role.parameters if target.role else {})}
+    lines = [f"target {name}={value}".encode() for name, value in chosen.items() if value]
+    return identity + b"".join(_escaped(line) + b"\n" for line in lines)
+
+
+def without_target(identity: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return what `with_target` made `identity` of: what it began with, and what was added."""
+    settings, mark, added = identity.partition(b"\ntarget ")
+    if not mark:
+        return identity, {}
+    pairs = (pair.decode("utf-8", "replace") for pair in added[:-1].split(b"\ntarget "))
+    return settings + b"\n", dict(pair.split("=", 1) for pair in pairs)
+
+
+def _tells(name: str) -> bool:
+    """Whether the variable `name` can change the principal, and is no secret."""
+    if not name.startswith("AWS_") or name in _HARMLESS or name.startswith(_OURS):
+        return False
+    return not is_secret(name)
+
+
+def _files() -> list[str]:
+    """Return the paths of the files that botocore and we read settings from."""
+    files = paths.aws_files()
+    try:
+        files.append(paths.settings_file())
+    except RuntimeError:
+        pass
+    # botocore still reads the files of the tools before it.
+    boto = os.environ.get("BOTO_CONFIG")
+    files += (
+        [paths.aws_expanded(boto)] if boto else ["/etc/boto.cfg", paths.aws_expanded("~/.boto")]
+    )
+    old = os.environ.get("AWS_CREDENTIAL_FILE")
+    return [*files, paths.aws_expanded(old)] if old else files
+
+
+def _state(path: str) -> str:
+    """Return what changes when the file does; "-" if it is not there."""
+    try:
+        at = os.stat(path)
+    except (OSError, ValueError):
+        return "-"
+    return f"{at.st_dev} {at.st_ino} {at.st_size} {at.st_mtime_ns} {at.st_ctime_ns}"
+
+
+def _machine_id() -> str:
+    """Return the machine's id (man 5 machine-id); "-" where there is none."""
+    try:
+        file = os.open("/etc/machine-id", os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return "-"
+    try:
+        return os.fsdecode(os.read(file, 64).strip()) or "-"
+    except OSError:  # a directory, where a container mounts a file that the host lacks
+        return "-"
+    finally:
+        os.close(file)
+
+
+def _escaped(line: bytes) -> bytes:
+    return line.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")

@@ -1,0 +1,105 @@
+"""A warm get: what the process loads."""
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+
+from tests.support import needs
+from tests.support.entries import HOST, LIFE, rewrite, secret_of
+from tests.support.helper import Helper
+
+PACKAGE = "ecr_credential_helper"
+MODULES = {
+    *("cli", "context", "errors", "protocol", "registry", "verbs"),
+    *("system", "system.environment", "system.files", "system.paths"),
+    *("tokens", "tokens.cache", "tokens.identity"),
+}
+HEAVY = (
+    *("__future__", "argparse", "boto3", "botocore", "collections", "contextlib", "dataclasses"),
+    *("datetime", "functools", "hashlib", "json", "logging", "pathlib", "platformdirs", "re"),
+    *("socket", "ssl", "subprocess", "tempfile", "threading", "typing", "urllib"),
+)
+
+# The interpreter reports each module at the moment it is loaded, however the process ends.
+REPORT = {"PYTHONPROFILEIMPORTTIME": "1"}
+
+
+def modules_in(report: bytes) -> set[str]:
+    """Return the modules that an interpreter reports to have loaded."""
+    lines = [line for line in report.decode().splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in lines} - {"imported package"}
+
+
+def loaded_by_nothing(env: Mapping[str, str]) -> set[str]:
+    """Return the modules that the same interpreter loads to do nothing."""
+    command = [sys.executable, "-c", "pass"]
+    run = subprocess.run(command, env={**env, **REPORT}, capture_output=True, check=True)
+    return modules_in(run.stderr)
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a module is part of the interpreter itself and costs no file."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and spec.origin in ("built-in", "frozen")
+
+
+def test_a_warm_get_loads_our_modules_and_nothing_else_from_disk(helper: Helper) -> None:
+    """Beyond a bare interpreter there are only the modules it needs, and built-in ones."""
+    helper.get(HOST)
+    helper.get(HOST)
+    warm = helper.get(HOST, env=REPORT)
+    assert secret_of(warm.answer)
+    more = modules_in(warm.stderr) - loaded_by_nothing(helper.env)
+    ours = {name for name in more if name.partition(".")[0] == PACKAGE}
+    assert ours == {PACKAGE, *(f"{PACKAGE}.{module}" for module in MODULES)}
+    assert [name for name in sorted(more - ours) if not is_built_in(name)] == []
+    assert not {name.partition(".")[0] for name in more}.intersection(HEAVY)
+
+
+def test_the_report_shows_what_a_cold_get_loads(helper: Helper) -> None:
+    """The same look at a get that has to ask AWS finds botocore, so it would find it above."""
+    cold = helper.get(HOST, env=REPORT)
+    assert {"botocore.session", f"{PACKAGE}.aws.ecr", "json", "re"} <= modules_in(cold.stderr)
+
+
+@pytest.mark.parametrize(
+    ("name", "section"), [("config", "profile other"), ("credentials", "other")]
+)
+def test_awscrt_is_loaded_for_aws_login_alone(helper: Helper, name: str, section: str) -> None:
+    """The library that is a fifth of a cold get stays away, unless a profile may want it."""
+    needs.module("awscrt", "test")
+    cold = helper.get(HOST, env=REPORT)
+    assert secret_of(cold.answer)
+    assert "awscrt" not in modules_in(cold.stderr)
+    file = helper.home / ".aws" / name
+    file.parent.mkdir()
+    file.write_text(f"[{section}]\nlogin_session = arn:aws:iam::111122223333:user/x\n")
+    other = helper.get(HOST, env=REPORT)
+    assert secret_of(other.answer)
+    assert "awscrt" in modules_in(other.stderr)
+
+
+def test_a_get_past_the_half_life_loads_no_aws_code(helper: Helper) -> None:
+    """To start the refresh behind it, a get loads what starts a process, and no botocore."""
+    helper.get(HOST)
+    rewrite(helper.cache, age=LIFE * 3 / 4)
+    aging = helper.get(HOST, env=REPORT)
+    assert secret_of(aging.answer)
+    loaded = modules_in(aging.stderr)
+    assert f"{PACKAGE}.tokens.background" in loaded
+    assert f"{PACKAGE}.tokens.fetch" not in loaded
+    assert not {name for name in loaded if name.startswith(("boto", "urllib3", "platformdirs"))}
+
+
+def test_listing_loads_no_aws_code(helper: Helper) -> None:
+    """A list is as light as a warm get."""
+    helper.get(HOST)
+    listed = helper.run("list", env=REPORT)
+    assert listed.stdout == b'{"https://%s":"AWS"}\n' % HOST.encode()
+    more = modules_in(listed.stderr) - loaded_by_nothing(helper.env)
+    ours = {name for name in more if name.partition(".")[0] == PACKAGE}
+    assert ours == {PACKAGE, *(f"{PACKAGE}.{module}" for module in MODULES)}
+    assert not {name.partition(".")[0] for name in more}.intersection(HEAVY)

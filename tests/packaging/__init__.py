@@ -1,0 +1,1 @@
+"""Tests of what is given out, and of the C program in it."""

@@ -1,0 +1,1 @@
+"""Tests of the tokens at hand."""
