@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 EXTRAS ?= test
+WORKERS ?= auto
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
@@ -16,8 +17,9 @@ SOURCES := pyproject.toml README.md $(wildcard bin/* packaging/*.py ecr_credenti
 demo: $(INSTALLED)
 	$(BIN)/python -m tests.demo $(REGISTRY)
 
+# In as many processes as there are processors; what shares a Docker engine stays in one of them.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -48,11 +50,24 @@ torture: $(INSTALLED)
 clean:
 	rm -rf $(VENV) build dist
 
-$(INSTALLED): $(SOURCES)
-	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed: make PYTHON=..." >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[$(EXTRAS)]'
+# $(call environment,DIRECTORY,EXTRAS): a virtual environment with this package and what it needs,
+# or what is missing for one and how to get it.
+define environment
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "make: Python 3.11 or newer is needed: install it (Debian, Ubuntu: apt-get install" \
+			"python3 python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "make: $(PYTHON) has no module venv: install it (Debian, Ubuntu: apt-get install" \
+			"python3-venv)" >&2; exit 1; }
+	$(1)/bin/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(1)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check '.[$(2)]' || { \
+		echo "make: the packages in pyproject.toml could not be installed: is PyPI reachable from here?" \
+			"pip takes another index from PIP_INDEX_URL, a proxy from HTTPS_PROXY" >&2; exit 1; }
 	touch $@
+endef
+
+$(INSTALLED): $(SOURCES)
+	$(call environment,$(VENV),$(EXTRAS))
 
 # The front door in C: against the Python program in 100,000 cases and in the suite, and fuzzed.
 
@@ -67,8 +82,10 @@ front:
 	$(MAKE) -C packaging/front OUT=$(CURDIR)/$(FRONT) PROGRAM=$(abspath $(BIN)/docker-credential-ecr)
 
 front-test: $(INSTALLED) front
-	FRONT_CASES=100000 FRONT_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) $(BIN)/python -m pytest tests/packaging/test_front.py
-	HELPER_UNDER_TEST=$(CURDIR)/$(FRONT)/docker-credential-ecr $(BIN)/python -m pytest $(THROUGH_FRONT)
+	FRONT_CASES=100000 FRONT_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) \
+		$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/packaging/test_front.py
+	HELPER_UNDER_TEST=$(CURDIR)/$(FRONT)/docker-credential-ecr \
+		$(BIN)/python -m pytest --numprocesses $(WORKERS) $(THROUGH_FRONT)
 
 # Everything that is given out, in dist/, built by an environment of its own; each form by its target.
 
@@ -111,10 +128,7 @@ formula: wheel
 		../packaging/homebrew/docker-credential-ecr.rb.in > docker-credential-ecr.rb
 
 $(PACKER)/installed: $(SOURCES) $(wildcard packaging/front/* packaging/standalone/*)
-	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed: make PYTHON=..." >&2; exit 1; }
-	test -x $(PACKER)/bin/python || $(PYTHON) -m venv $(PACKER)
-	$(PACKER)/bin/python -m pip install --quiet --disable-pip-version-check '.[packaging]'
-	touch $@
+	$(call environment,$(PACKER),packaging)
 
 # Each form installed and used from a clean place, against the loopback AWS and by a real engine.
 packages-test: $(INSTALLED) packages

@@ -1,4 +1,4 @@
-"""`python -m ecr_credential_helper`: the executable without its file on PATH."""
+"""`python -m ecr_credential_helper` runs the helper where its executable is not on PATH."""
 
 from .cli import main
 

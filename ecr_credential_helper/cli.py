@@ -1,11 +1,11 @@
-"""The door: argv and stdin in, stdout, stderr and an exit status out.
+"""The entry point: reads argv and stdin, writes stdout and stderr, sets the exit status.
 
-No other room touches the streams, but for the progress that `warm` shows on a terminal. While a
-verb runs, file descriptor 1 is stderr: whatever a library or a credential_process prints, only the
-answer reaches the caller's stdout.
+No other module uses the standard streams, except `warm`, which shows its progress on a terminal.
+While a verb runs, file descriptor 1 is stderr: whatever a library or a credential_process prints,
+only the answer reaches the caller's stdout.
 
-What a verb has to tell on stderr comes after its answer on stdout: there are clients that read both
-through one pipe, and take the first thing in it for the answer (testcontainers-java).
+What a verb writes to stderr comes after its answer on stdout: some clients read both through one
+pipe, and take the first thing in it for the answer (testcontainers-java).
 """
 
 import os
@@ -50,10 +50,10 @@ Commands for people (each with --help):
 
 
 def main() -> None:
-    """Run the verb that argv names, answer it, and end the process with its exit status.
+    """Run the verb that argv names, write its answer, and exit with its status.
 
-    It ends without the interpreter's own tidying up, which takes as long as a warm get: nothing is
-    left to it, and a thread that hangs is not waited for.
+    The process exits without the interpreter's own cleanup, which takes as long as a cache hit:
+    nothing is left for it to do, and a thread that hangs is not waited for.
     """
     stdout = 1
     name = _own_name(sys.argv[0])
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def _dispatch(name: str, arguments: list[str], stdout: int) -> tuple[str, int]:
-    """Return the answer to `arguments`, meant for `stdout`, and the exit status.
+    """Return the answer to `arguments` and the exit status; `stdout` gives the terminal width.
 
     Raises HelperError.
     """
@@ -123,7 +123,7 @@ def _context(name: str) -> Context:
 
 
 def _failure(name: str, error: HelperError, arguments: list[str]) -> str:
-    """Tell stderr what belongs there, and return what stdout is to hold."""
+    """Write or queue what belongs on stderr, and return what belongs on stdout."""
     if isinstance(error, ProtocolError):
         return f"{error.message}\n"
     is_command = _is_command(arguments)
@@ -140,9 +140,9 @@ def _failure(name: str, error: HelperError, arguments: list[str]) -> str:
 
 
 def _tell(line: str) -> None:
-    """Put down one line for stderr: for now where a person waits, else for after the answer.
+    """Write a line to stderr: at once for a command, after the answer for a protocol verb.
 
-    What a command tells a person may be wrapped into several.
+    A command may have wrapped its line into several.
     """
     if _is_command(sys.argv[1:]):
         _write(2, "\n".join(map(printable, line.split("\n"))) + "\n")
@@ -157,12 +157,12 @@ def _own_name(path: str) -> str:
 
 
 def _claim_stdout() -> int:
-    """Return a private copy of stdout, and leave stderr in its place.
+    """Return a private copy of stdout, and put stderr in its place.
 
     Standard streams that the caller closed are opened on the null device first: else the next file
     that is opened would take their number, and what is printed would land in it.
 
-    Raises OSError if there are no descriptors to be had.
+    Raises OSError if no file descriptor is left.
     """
     try:
         while (null := os.open(os.devnull, os.O_RDWR)) < 3:  # noqa: PLR2004 - after 0, 1 and 2
@@ -176,7 +176,7 @@ def _claim_stdout() -> int:
 
 
 def _columns(stream: int) -> int | None:
-    """Return the width of the terminal on `stream`, 0 if it does not say; None if it is none."""
+    """Return the width of the terminal on `stream`: 0 if unknown, None if it is no terminal."""
     try:
         return os.get_terminal_size(stream).columns
     except OSError:
@@ -184,7 +184,7 @@ def _columns(stream: int) -> int | None:
 
 
 def _flush() -> None:
-    """Have what a library printed go to stderr, if that takes it."""
+    """Flush what a library printed, which goes to stderr; ignore it if that fails."""
     try:
         if sys.stdout:
             sys.stdout.flush()
@@ -201,7 +201,7 @@ def _read_stdin(limit: int) -> bytes:
     while True:
         try:
             chunk = os.read(0, _CHUNK)
-        except BlockingIOError:  # the caller's own event loop made it so
+        except BlockingIOError:  # the caller's event loop made stdin non-blocking
             _wait_for(0)
             continue
         except OSError as error:
@@ -212,7 +212,7 @@ def _read_stdin(limit: int) -> bytes:
 
 
 def _write(stream: int, text: str) -> bool:
-    """Write all of `text`; False if the caller no longer listens."""
+    """Write all of `text`; False if the caller no longer reads."""
     data = text.encode("utf-8", "backslashreplace")
     while data:
         try:
@@ -225,7 +225,7 @@ def _write(stream: int, text: str) -> bool:
 
 
 def _wait_for(stream: int) -> None:
-    """Wait until a stream that does not block can go on."""
+    """Wait until a non-blocking stream can be read, or written if it is not stdin."""
     import select
 
     poll = select.poll()

@@ -1,4 +1,4 @@
-"""What every verb and command works with: identity, cache, clock, and whom to tell."""
+"""What every verb and command works with: identity, cache, clock and output for the user."""
 
 import os
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Context:
     """What a verb or a command works with.
 
-    `identity` says who would be asked for tokens. `disk` is where tokens are kept; `cache` is the
-    same, or a place where nothing is found if caching is switched off. `clock` gives epoch seconds,
+    `identity` says as whom AWS would be asked for tokens. `disk` is the cache on disk; `cache` is
+    the same, or one that is always empty if caching is switched off. `clock` gives epoch seconds,
     `tell` takes one line for the person at the terminal, `note` one for the debug log.
     """
 

@@ -1,4 +1,4 @@
-"""What can go wrong, in words for the person at the terminal."""
+"""The errors of this program, each with a message and a hint for the person at the terminal."""
 
 import os
 
@@ -18,16 +18,18 @@ def in_container() -> bool:
 
 
 def printable(text: str) -> str:
-    """Return `text` without what could begin another line or steer a terminal."""
+    """Return `text` with a space for each character that could start a line or control a terminal.
+
+    These are all characters that are not printable.
+    """
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 class HelperError(Exception):
-    """A failure the user is told of.
+    """A failure that is reported to the user.
 
     `message` is one line: lower case, no full stop, what was wrong. `hint` is one line that says
-    what to do about it, empty where there is nothing to advise. Neither ever holds a token or a
-    secret.
+    what to do about it, empty if there is no advice. Neither ever holds a token or a secret.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -37,7 +39,7 @@ class HelperError(Exception):
 
 
 def as_helper_error(error: Exception) -> HelperError:
-    """Return what an error means to the user that nobody expected where it was raised."""
+    """Return `error` as a HelperError; one that no code expected gets a general message."""
     if isinstance(error, HelperError):
         return error
     if isinstance(error, MemoryError):
@@ -45,18 +47,18 @@ def as_helper_error(error: Exception) -> HelperError:
     if isinstance(error, OSError):
         return HelperError(f"the system refused: {error.strerror or error}")
     if isinstance(error, ImportError):
-        return HelperError(f"a part of this program is missing: {error}", "install it anew")
+        return HelperError(f"a part of this program is missing: {error}", "install it again")
     return HelperError(f"internal error: {type(error).__name__}")
 
 
 class ProtocolError(HelperError):
-    """A request that the protocol has a fixed answer for; `message` is that answer, bare."""
+    """A request that the protocol has a fixed answer for; `message` is that answer, unprefixed."""
 
 
 class CredentialsNotFound(HelperError):  # noqa: N818 - the name the protocol gives it
-    """No credentials for this registry: the caller goes on anonymously.
+    """No credentials for this registry: the caller continues without credentials.
 
-    `message` says why, for stderr; empty where the host is simply none of ours.
+    `message` says why, for stderr; empty if the host is simply not ECR.
     """
 
     def __init__(self, message: str = "", hint: str = "") -> None:
@@ -64,11 +66,11 @@ class CredentialsNotFound(HelperError):  # noqa: N818 - the name the protocol gi
 
 
 class NoAWSCredentials(CredentialsNotFound):
-    """Nowhere in botocore's chain is there a credential to ask with."""
+    """botocore's credential chain found no AWS credentials."""
 
     def __init__(self) -> None:
         super().__init__("no AWS credentials found", _INSIDE if in_container() else _OUTSIDE)
 
 
-class Denied(HelperError):  # noqa: N818 - an answer, not a mishap
-    """AWS was reached and the answer is no: a token at hand is no longer to be served."""
+class Denied(HelperError):  # noqa: N818 - it is an answer from AWS, not a failure to ask
+    """AWS answered, and refused: a token in the cache must no longer be served."""

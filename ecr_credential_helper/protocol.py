@@ -1,7 +1,7 @@
-"""The wire: what docker-credential-helpers says on stdin and expects on stdout.
+"""The protocol of Docker credential helpers: parse what is on stdin, format what goes to stdout.
 
-The three fixed texts and the shapes are those of docker/docker-credential-helpers, whose clients
-compare the texts for equality.
+The three fixed messages and the formats are those of docker/docker-credential-helpers, whose
+clients compare the messages for equality.
 """
 
 from .errors import HelperError, ProtocolError
@@ -19,8 +19,8 @@ LOGIN_LIMIT = 1024 * 1024
 def decode_server_url(data: bytes) -> str:
     """Return the server URL that a client sent to `get` or `erase`.
 
-    One line ending is taken off, then spaces; what is left is unchanged. What no server URL can be
-    (over 64 KiB, not UTF-8) comes back as a text that names no host.
+    One line ending is removed, then spaces at both ends; the rest is unchanged. Input that cannot
+    be a server URL (over 64 KiB, not UTF-8) gives a text that names no host.
 
     Raises ProtocolError if nothing is left.
     """
@@ -34,8 +34,8 @@ def decode_login(data: bytes) -> tuple[str, str, str]:
 
     As in the Go programs, the keys may be in any case, and only the first JSON value counts.
 
-    Raises ProtocolError if server URL or user name is missing, HelperError if it is no JSON object
-    of strings.
+    Raises ProtocolError if server URL or user name is missing, HelperError if `data` is not a JSON
+    object of strings.
     """
     import json
 
@@ -64,7 +64,8 @@ def encode_credentials(server_url: str, secret: str) -> str:
     """Return the answer of `get`.
 
     Only a quote needs escaping: a server URL that names a host is printable and has no backslash,
-    a token is checked to be base64. `json` would cost more than the rest of a warm get.
+    a token is checked to be base64. Importing `json` would take longer than the rest of a cache
+    hit.
     """
     quoted = server_url.replace('"', '\\"')
     return f'{{"ServerURL":"{quoted}","Username":"{USERNAME}","Secret":"{secret}"}}\n'

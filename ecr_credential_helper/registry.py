@@ -1,6 +1,6 @@
 """Which hosts are ECR, and what each host name says about its registry.
 
-The whole host is matched, in ASCII, against the names that AWS gives out (Amazon ECR user guide,
+The whole host is matched, in ASCII, against the names that AWS documents (Amazon ECR user guide,
 "Private registry endpoints" and "Amazon ECR endpoints and quotas"). Anything else gets no token.
 """
 
@@ -54,7 +54,7 @@ class Registry:
         return self.service == "ecr-public"
 
     def called(self, host: str) -> "Registry":
-        """Return this registry under another name: `host`, which its owner put in front of it."""
+        """Return this registry under another name: `host`, the user's own name for it."""
         return Registry(
             host,
             account=self.account,
@@ -66,9 +66,9 @@ class Registry:
 
     @property
     def scope(self) -> str:
-        """What one token is good for: all registries of a region, asked at the same endpoint.
+        """The name of what one token is valid for: all registries of a region, at one endpoint.
 
-        The underscore keeps it apart from every host name.
+        It has an underscore, so that it never equals a host name.
         """
         fips = "-fips" if self.fips else ""
         dual_stack = "-dual-stack" if self.dual_stack else ""
@@ -78,14 +78,14 @@ class Registry:
 def host_of(server_url: str) -> str | None:
     """Return the host that `server_url` names: lower case, without port and trailing dot.
 
-    A server URL is `[scheme://]host[:port][/path]` with scheme http or https. None is the answer
-    to anything else, to userinfo, a backslash, a control or unprintable character, and to a host
-    that is not made of DNS labels: what two parsers could read in two ways is nobody's host.
+    A server URL is `[scheme://]host[:port][/path]` with scheme http or https. Anything else gives
+    None, and so do userinfo, a backslash, a control or unprintable character, and a host that is
+    not made of DNS labels: two parsers could read such a text as two different hosts.
     """
     if not server_url.isprintable() or "@" in server_url or "\\" in server_url:
         return None
     scheme, mark, rest = server_url.partition("://")
-    if not mark or "/" in scheme:  # there is none, or it is part of the path
+    if not mark or "/" in scheme:  # there is no scheme, or "://" is part of the path
         rest = server_url
     elif scheme.lower() not in ("http", "https"):
         return None

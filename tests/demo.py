@@ -1,4 +1,4 @@
-"""The main job, shown: `make demo`, or `make demo REGISTRY=<host>[/<repository>:<tag>]`.
+"""The main job, as a demo: `make demo`, or `make demo REGISTRY=<host>[/<repository>:<tag>]`.
 
 Without a registry it is shown against a stand-in for AWS on this machine, and where a Docker
 engine can be started here, with a real push and pull. With one it runs against the AWS account that

@@ -1,4 +1,4 @@
-"""The wire: tables of what clients send, and properties of all they could send."""
+"""The protocol: tables of what clients send, and properties of all they could send."""
 
 import contextlib
 import json
@@ -73,7 +73,7 @@ def test_nothing_is_no_server_url(data: bytes) -> None:
     ids=["over 64 KiB", "0xff", "latin-1", "surrogate", "overlong dots"],
 )
 def test_what_no_server_url_can_be_names_no_host(data: bytes) -> None:
-    """Over 64 KiB, or not UTF-8: what comes back is nobody's host."""
+    """Over 64 KiB, or not UTF-8: what comes back is no host."""
     assert host_of(protocol.decode_server_url(data)) is None
 
 

@@ -372,7 +372,7 @@ REJECTED_ROWS = [
 
 
 def found(server_url: str) -> Registry | None:
-    """Return the registry that a server URL leads to, the way the verbs go."""
+    """Return the registry that a server URL leads to, as the verbs determine it."""
     host = host_of(server_url)
     return registry_of(host) if host else None
 
@@ -465,7 +465,7 @@ def test_a_dot_is_a_dot(host: str) -> None:
 @example("@", 0)
 @example("/", 12)
 def test_whatever_is_put_into_a_host_never_leads_to_another(text: str, index: int) -> None:
-    """An insertion makes a host nobody's, or is a label's part, a port or a path, as parsed."""
+    """An insertion makes it no ECR host, or is a label's part, a port or a path, as parsed."""
     registry = found(changed := HOST[:index] + text + HOST[index:])
     assert (registry.host if registry else None) == oracle(changed)
 

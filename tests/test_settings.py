@@ -334,7 +334,7 @@ MISTAKES: list[tuple[str, str, str]] = [
         (
             f'{FINE}{FINE}registry = "{registry}"',
             f'{SECOND} key "registry" names no ECR host',
-            "name the host behind yours",
+            "name the ECR host behind yours",
         )
         for registry in ("", "docker.io", OWN, f"{HOST}.example.com", "a b")
     ),
@@ -369,7 +369,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     *(
         (
             f'{FINE}{FINE}{ROLE_LINE}{key} = "{value}"',
-            f'{SECOND} key "{key}" is none that AWS takes',
+            f'{SECOND} key "{key}" has a value that AWS does not take',
             VALUE,
         )
         for key, value in (

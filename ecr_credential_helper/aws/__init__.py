@@ -1,1 +1,1 @@
-"""Asking AWS for an authorization token, and saying in plain words what went wrong."""
+"""Ask AWS for an authorization token, and explain in plain words what went wrong."""

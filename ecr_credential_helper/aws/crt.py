@@ -1,4 +1,4 @@
-"""awscrt, AWS's library in C, which botocore imports wherever it is installed."""
+"""Avoid the import of awscrt, AWS's C library, which botocore imports if it is installed."""
 
 import sys
 
@@ -6,10 +6,10 @@ from ecr_credential_helper.system.paths import aws_files
 
 
 def hide_unless_needed() -> None:
-    """Hide awscrt from botocore unless it is needed: to import it is a fifth of a cold get.
+    """Hide awscrt from botocore unless it is needed: its import is a fifth of a cache miss's time.
 
-    Of what is called here only the sessions of `aws login` need it, which are those of profiles
-    with a `login_session` in the AWS config or credentials file. It has to come before botocore is
+    Of all that this program calls, only the sessions of `aws login` need it: those of profiles
+    with a `login_session` in the AWS config or credentials file. This must run before botocore is
     imported.
     """
     for path in aws_files():
@@ -19,6 +19,6 @@ def hide_unless_needed() -> None:
                     return
         except FileNotFoundError:
             continue
-        except OSError:  # botocore has its own words for it
+        except OSError:  # botocore reports it
             return
-    sys.modules.setdefault("awscrt", None)  # type: ignore[arg-type]  # an import of None fails
+    sys.modules.setdefault("awscrt", None)  # type: ignore[arg-type]  # makes the import fail

@@ -1,7 +1,7 @@
-"""ecr:GetAuthorizationToken by way of botocore: its credential chain, its client, its answer.
+"""Call ecr:GetAuthorizationToken with botocore: credential chain, client, check of the answer.
 
-Only this module and `error_messages`, which explains botocore's errors, import botocore; and
-`commands.aws_checks`, with which doctor looks at each step.
+Only three modules import botocore: this one, `error_messages`, which explains botocore's errors,
+and `commands.aws_checks`, with which doctor checks each step.
 """
 
 import base64
@@ -47,11 +47,11 @@ _TOKEN_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 
 
 class AuthorizationToken:
-    """A password for a registry, as GetAuthorizationToken gave it.
+    """A password for a registry, as GetAuthorizationToken returned it.
 
-    `secret` is the password, `life` the seconds it is valid from the moment of AWS's answer, by
-    AWS's own clock, `source` the credential source that paid for it ("env", "sso", "iam-role", ...
-    as botocore names them).
+    `secret` is the password. `life` is how many seconds it is valid, from the moment of AWS's
+    answer, by AWS's own clock. `source` is the credential source it was requested with ("env",
+    "sso", "iam-role", ... as botocore names them).
     """
 
     __slots__ = ("life", "secret", "source")
@@ -68,8 +68,8 @@ def authorization_token(request: TokenRequest) -> AuthorizationToken:
     The token serves every registry of the region that the principal may read: registryIds "doesn't
     change the permissions scope of the authorization token" (Amazon ECR API reference).
 
-    Raises NoAWSCredentials if there are none, Denied if AWS says no, HelperError for all else that
-    can fail, each with its cause.
+    Raises NoAWSCredentials if there are none, Denied if AWS refuses, HelperError for every other
+    failure; the message says the cause.
     """
     try:
         with quiet():
@@ -84,7 +84,7 @@ def authorization_token(request: TokenRequest) -> AuthorizationToken:
 
 
 def quiet() -> contextlib.AbstractContextManager[object]:
-    """Keep getpass and the warnings of libraries off stderr; a terminal is asked directly."""
+    """Keep what getpass and libraries write off stderr; getpass still prompts on a terminal."""
     return contextlib.redirect_stderr(io.StringIO())
 
 
@@ -99,7 +99,7 @@ def default_region(profile: str) -> str:
 
 
 def session_for(request: TokenRequest) -> botocore.session.Session:
-    """Return a session that shares its roles' sessions with the AWS CLI.
+    """Return a botocore session that shares its cache of role sessions with the AWS CLI.
 
     Raises botocore's errors.
     """
@@ -115,7 +115,8 @@ def session_for(request: TokenRequest) -> botocore.session.Session:
         Config(connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT, retries=retries)
     )
     session.register_component("data_loader", _Loader(session.get_config_variable("data_path")))
-    # STS and SSO want a region where the settings name none: the registry's is in its partition.
+    # STS and SSO need a region. Without one in the settings, that of the registry is at least in
+    # the right partition.
     region = session.get_config_variable("region") or target.registry.region or PUBLIC_REGION
     session.set_config_variable("region", region)
     cache: Any = _SessionCache()
@@ -135,7 +136,7 @@ def _credentials(session: botocore.session.Session, request: TokenRequest) -> Re
 
 
 def found_by(session: botocore.session.Session, request: TokenRequest) -> ReadOnlyCredentials:
-    """Return the credentials that botocore's chain leads to, and put down their source.
+    """Return the credentials that botocore's chain leads to, and note their source in `request`.
 
     Raises botocore's errors, NoCredentialsError if there are none.
     """
@@ -177,7 +178,7 @@ def _from_web_identity(
 def _client(
     session: botocore.session.Session, target: Target, credentials: ReadOnlyCredentials
 ) -> Any:
-    """Return a client for the endpoint that the registry asks for.
+    """Return a client for the endpoint that the registry's host name asks for.
 
     Where the host name asks for neither FIPS nor dual stack, the user's own settings decide.
     """
@@ -196,7 +197,7 @@ def _client(
 
 
 class _Loader(Loader):
-    """botocore's own loader, which need not look through 400 services to find ours.
+    """botocore's own loader, without its search through 400 services for those used here.
 
     `data_path` is botocore's setting of that name (AWS_DATA_PATH).
     """
@@ -206,12 +207,12 @@ class _Loader(Loader):
         super().__init__([os.path.expanduser(os.path.expandvars(path)) for path in paths])
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - its signature
-        """Return the services that we and the credential providers call."""
+        """Return the services that this program and the credential providers call."""
         return ["ecr", "ecr-public", "signin", "sso", "sso-oidc", "sts"]
 
 
 class _UsersCache(JSONFileCache):
-    """A cache of the AWS CLI's, which root by sudo does not write in its user's home."""
+    """A cache that the AWS CLI uses too; under sudo, root does not write it in the user's home."""
 
     def __init__(self, directory: str, **options: Any) -> None:
         self._directory = directory
@@ -223,26 +224,26 @@ class _UsersCache(JSONFileCache):
             super().__setitem__(key, value)
 
 
-# Those of `aws sso login` and `aws login`, whose sessions botocore renews and keeps by itself.
+# Also for the sessions of `aws sso login` and `aws login`, which botocore renews and keeps itself.
 SSOTokenProvider.DEFAULT_CACHE_CLS = _UsersCache
 botocore.credentials.JSONFileCache = _UsersCache  # type: ignore[assignment,attr-defined]
 
 
 class _SessionCache(_UsersCache):
-    """The AWS CLI's own cache of role sessions: who passed MFA there is not asked again here."""
+    """The AWS CLI's own cache of role sessions: an MFA code given there is not asked for again."""
 
     def __init__(self) -> None:
         super().__init__(os.path.expanduser(os.path.join("~", ".aws", "cli", "cache")))
 
     def __contains__(self, key: str) -> bool:
-        try:  # one that was damaged costs a call
+        try:  # a damaged session is a cache miss
             return set(self[key]["Credentials"]) >= _SESSION_KEYS
         except (KeyError, TypeError):
             return False
 
 
 def _checked(answer: Any, request: TokenRequest) -> tuple[str, float]:
-    """Return secret and life in seconds from AWS's `answer`, after distrusting all of it."""
+    """Return secret and life in seconds from AWS's `answer`, after checking every part of it."""
     data = answer.get("authorizationData")
     try:
         if isinstance(data, list):
@@ -257,20 +258,20 @@ def _checked(answer: Any, request: TokenRequest) -> tuple[str, float]:
     if username != USERNAME:
         raise _unusable(request, f"a token for another user than {USERNAME}")
     if not secret or secret.strip(_TOKEN_ALPHABET) or len(secret) > TOKEN_LIMIT:
-        raise _unusable(request, "a token that is none")
+        raise _unusable(request, "a token that has the wrong form")
     if life <= 0:
         raise _unusable(request, "a token that has expired")
     return secret, min(life, _LONGEST_LIFE)
 
 
 def _is_page(answer: Any) -> bool:
-    """Whether `answer` was a web page, which botocore takes for an answer without content."""
+    """Whether `answer` was a web page, which botocore takes for an empty answer."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return str(headers.get("content-type", "")).startswith("text/html")
 
 
 def _server_time(answer: dict[str, Any]) -> datetime:
-    """Return the time at AWS when it answered, from its Date header; ours where there is none."""
+    """Return the time of AWS's answer from its Date header; without one, the local time."""
     try:
         moment = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     except (KeyError, ValueError):

@@ -1,6 +1,7 @@
-"""botocore's errors, put into words: what was asked, where, as whom, and what to do about it.
+"""Explain botocore's errors: what was asked, where, as whom, and what to do about it.
 
-Each case is known by botocore's own types and by AWS's error codes, never by matching prose.
+Each case is recognized by botocore's exception types and AWS's error codes, never by the text of a
+message.
 """
 
 import socket
@@ -22,7 +23,7 @@ from .token_request import TokenRequest, profile_in_words, with_profile
 SEE_WHAT_ANSWERS = "see what answers in place of AWS: a proxy, a captive portal, AWS_ENDPOINT_URL"
 
 _LINE_LIMIT = 400
-_SKEW_SECONDS = 240  # AWS allows five minutes
+_SKEW_SECONDS = 240  # AWS accepts five minutes
 
 _DENIED = ("AccessDenied", "AccessDeniedException", "ForbiddenException", "UnauthorizedException")
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException")
@@ -77,7 +78,7 @@ def _login(_: Any, request: TokenRequest) -> HelperError:
 
 
 def _login_again(key: str, trouble: str, request: TokenRequest) -> tuple[str, str]:
-    """Return message and hint for trouble with a login, which is of the kind in `_LOGINS`."""
+    """Return message and hint for a failed login session; `key` is the setting in `_LOGINS`."""
     kind, command, hint = _LOGINS[key]
     whose, command = profile_in_words(request.origin), with_profile(command, request.origin)
     return f"the {kind} session of {whose} {trouble}, run `{command}`", f"{hint}: {command}"
@@ -92,7 +93,7 @@ _LOGINS = {
 
 
 def _damaged_login(why: object, request: TokenRequest) -> HelperError | None:
-    """Return what it means that the file of a login cannot be used; None if no login is awaited."""
+    """Return the error for an unusable file of a login session; None if no login is in use."""
     settings = request.profiles.get(request.origin or "default", {})
     key = next(filter(settings.__contains__, _LOGINS), None)
     if request.source or key is None:
@@ -102,18 +103,18 @@ def _damaged_login(why: object, request: TokenRequest) -> HelperError | None:
 
 
 def _missing(error: KeyError, request: TokenRequest) -> HelperError:
-    """Put into words that botocore misses what an answer of AWS holds, or a file of its own.
+    """Explain a missing key: in an answer of AWS, or in a file that botocore keeps.
 
-    The file was there, and the error came of another one, in reading it.
+    If it was a file, the KeyError was raised while another error was handled, that of reading it.
     """
     damaged = _damaged_login(error.__context__, request) if error.__context__ else None
     return damaged or not_aws(error, request)
 
 
 def _odd_value(error: ValueError, request: TokenRequest) -> HelperError:
-    """Put into words that there is no sense in a value: the time in the file of a login, mostly.
+    """Explain a value that cannot be used: mostly the time in the file of a login session.
 
-    That has a kind of its own; botocore complains of settings with a plain ValueError.
+    That raises a subclass of ValueError; botocore reports bad settings with a plain ValueError.
     """
     damaged = _damaged_login(error, request) if type(error) is not ValueError else None
     return damaged or _source(error, request)
@@ -188,7 +189,7 @@ def _dependency(error: Any, request: TokenRequest) -> HelperError:
     )
 
 
-# Nobody answers, or somebody else does.
+# No answer, or an answer from something other than AWS.
 
 
 def _unreachable(error: Any, request: TokenRequest) -> HelperError:
@@ -204,7 +205,7 @@ def _unreachable(error: Any, request: TokenRequest) -> HelperError:
 
 
 def _is_caused_by(error: BaseException | None, kind: type[OSError]) -> bool:
-    """Whether an error of `kind` is at the root of `error` (urllib3 1 and 2 wrap it otherwise)."""
+    """Whether an error of `kind` is a cause of `error` (urllib3 1 and 2 wrap it differently)."""
     while error is not None and not isinstance(error, kind):
         error = error.__cause__ or error.__context__
     return error is not None
@@ -225,17 +226,17 @@ def _tls(error: Any, request: TokenRequest) -> HelperError:
 
 
 def not_aws(_: Any, request: TokenRequest) -> HelperError:
-    """Return what it means to the user that something else answered in place of AWS."""
+    """Return the error that says that something else answered in place of AWS."""
     return HelperError(
         f"{request.asked} was answered by something that is not AWS", SEE_WHAT_ANSWERS
     )
 
 
-# AWS itself says no.
+# AWS itself refuses.
 
 
 def _refused(error: aws.ClientError, request: TokenRequest) -> HelperError:
-    """Put an error that came as an answer into words, by its code and where it came from."""
+    """Explain an error that came as an answer, by its code and by the operation that was asked."""
     metadata = error.response.get("ResponseMetadata", {})
     status, headers = metadata.get("HTTPStatusCode", 0), metadata.get("HTTPHeaders", {})
     if status in range(300, 400) or headers.get("content-type", "").startswith("text/html"):
@@ -280,7 +281,7 @@ _SERVICES = {
 
 
 def _operation(error: aws.ClientError, request: TokenRequest) -> str:
-    """Return what AWS was asked when it said no: the last step, or one on the way there."""
+    """Return what AWS refused: GetAuthorizationToken, or a step that comes before it."""
     name = error.operation_name
     if name == "GetAuthorizationToken":
         return request.asked
@@ -288,7 +289,7 @@ def _operation(error: aws.ClientError, request: TokenRequest) -> str:
 
 
 def _permission(error: aws.ClientError, request: TokenRequest) -> str:
-    """Return what to allow, and where."""
+    """Return the hint: which permission to give, and where."""
     if error.operation_name == "AssumeRole":
         return "let the role's trust policy name this identity, and allow it sts:AssumeRole"
     if error.operation_name == "AssumeRoleWithWebIdentity":
@@ -301,7 +302,7 @@ def _permission(error: aws.ClientError, request: TokenRequest) -> str:
 
 
 def _clock_skew(date: str) -> float:
-    """Return by how many seconds our clock and a Date header differ; 0 if AWS would not mind."""
+    """Return by how many seconds our clock and a Date header differ; 0 if AWS accepts that."""
     try:
         skew = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
     except (ValueError, TypeError):
@@ -327,7 +328,7 @@ _EXPLANATIONS: tuple[
         ),
         _config_file,
     ),
-    # getpass meets the end of an empty stdin where there is no terminal.
+    # Without a terminal getpass reads stdin, which is empty, and raises EOFError.
     ((aws.RefreshWithMFAUnsupportedError, EOFError), _mfa),
     ((aws.CredentialRetrievalError,), _process),
     ((aws.MetadataRetrievalError,), _source),

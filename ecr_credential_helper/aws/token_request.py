@@ -1,4 +1,4 @@
-"""A request for an authorization token, described in the words that an error message needs."""
+"""A request for an authorization token, and the words that describe it in an error message."""
 
 import os
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from ecr_credential_helper.settings import Target
 
-# Sources that belong to no profile, as botocore names them.
+# Credential sources that belong to no profile, as botocore names them.
 _PLACES = {
     "env": "the keys in the environment",
     "iam-role": "the role of this instance",
@@ -19,9 +19,10 @@ _PLACES = {
 class TokenRequest:
     """A request for an authorization token, from the search for credentials to the answer.
 
-    `source` is the credential source that was found, as botocore names it, empty until then; `step`
-    is what is asked on the way from there, "sts:AssumeRole" for one, and else empty;
-    `profiles` are those of the AWS settings, as botocore parsed them, each with its settings.
+    `source` is the credential source that was found, as botocore names it, empty until then. `step`
+    is the call in progress between there and GetAuthorizationToken, such as "sts:AssumeRole", else
+    empty. `profiles` are those of the AWS config files, with their settings, as botocore parsed
+    them.
     """
 
     def __init__(self, target: "Target") -> None:
@@ -37,7 +38,7 @@ class TokenRequest:
 
     @property
     def region(self) -> str:
-        """The region that is asked."""
+        """The region whose endpoint is asked."""
         return self.target.registry.region
 
     @property
@@ -48,7 +49,7 @@ class TokenRequest:
 
     @property
     def origin(self) -> str:
-        """The profile that a role of the chosen one begins with, where source_profile leads to."""
+        """The profile at the end of the chosen profile's chain of source_profile settings."""
         name, passed = self.profile, set[str]()
         while name not in passed:
             passed.add(name)
@@ -59,7 +60,7 @@ class TokenRequest:
 
     @property
     def who(self) -> str:
-        """As whom it is asked: role, profile and source, never a key."""
+        """The identity that asks, in words: role, profile and source, never a key."""
         if self.target.role and self.target.web_identity:
             return f"role {self.target.role.arn} of the service account"
         if self.source in _PLACES:
@@ -73,7 +74,7 @@ class TokenRequest:
 
     @property
     def asked(self) -> str:
-        """What was asked for and as whom, for the beginning of a message."""
+        """What was asked and as whom, for the beginning of a message."""
         if self.step:
             return f"{self.step} for {self.who}"
         if not self.source:
@@ -82,10 +83,10 @@ class TokenRequest:
 
 
 def profile_in_words(profile: str) -> str:
-    """Return how to speak of an AWS profile; empty is the default one."""
+    """Return the words for an AWS profile in a message; empty is the default one."""
     return f"profile {profile}" if profile else "the default profile"
 
 
 def with_profile(command: str, profile: str) -> str:
-    """Return `command`, one of the AWS CLI, for an AWS profile; empty is the default one."""
+    """Return the AWS CLI's `command` with the option for `profile`; empty is the default one."""
     return f"{command} --profile {profile}" if profile else command

@@ -1,4 +1,4 @@
-"""The commands for people: one file each, told apart by argparse."""
+"""The commands for people: one module for each; argparse chooses between them."""
 
 import argparse
 import contextlib
@@ -26,7 +26,7 @@ def run(
     """Run the command in `arguments`; return what to print and the exit status.
 
     `name` is what this program was called by, `stdin` reads standard input to its end, `columns` is
-    the width of the terminal that shows what is printed, 0 if it does not say, None if there is no
+    the width of the terminal that shows what is printed, 0 if it is unknown, None if there is no
     terminal. Raises HelperError if the command fails.
     """
     help_text = io.StringIO()

@@ -1,7 +1,7 @@
-"""What commonly keeps this helper from AWS, each with its fix. boto3 is at work here, not `get`.
+"""Checks for what commonly keeps this helper from getting a token from AWS, each with its fix.
 
-boto3 and botocore are imported only where they are used, so that help and completions do without.
-Each look at AWS may take as long as a `get`.
+They use boto3, which `get` does not. boto3 and botocore are imported only where they are used, so
+that help and completions do not need them. Each check that asks AWS may take as long as a `get`.
 """
 
 import base64
@@ -62,7 +62,7 @@ def credentials(case: Case) -> Finding:
 
 
 def _chosen_target(case: Case) -> Target | None:
-    """Return whom to ask: for the host in question, else for the first one that is configured."""
+    """Return the target for the host in question, else for the first host that is configured."""
     if case.target is None:
         for name in case.hosts:
             address = host_of(name)
@@ -83,12 +83,12 @@ def _nothing_found(case: Case) -> Finding:
 
 
 def metadata(case: Case) -> Finding | None:
-    """Look, in a container without credentials, whether the instance's metadata can be reached."""
+    """Check, in a container without credentials, whether the instance's metadata can be reached."""
     contained = os.environ.get("container") or in_container()  # noqa: SIM112 - its name
     if case.request or not contained or os.environ.get("AWS_EC2_METADATA_DISABLED") == "true":
         return None
     address = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _METADATA
-    request = urllib.request.Request(  # noqa: S310 - http by its nature
+    request = urllib.request.Request(  # noqa: S310 - the metadata service speaks http only
         f"{address.rstrip('/')}/latest/api/token",
         method="PUT",
         headers={"X-aws-ec2-metadata-token-ttl-seconds": "21600"},
@@ -109,7 +109,7 @@ def metadata(case: Case) -> Finding | None:
 
 
 def identity(case: Case) -> Finding | None:
-    """Look who AWS says we are, and whether the role of the settings file can be assumed."""
+    """Check who AWS says we are, and whether the role of the settings file can be assumed."""
     request = case.request
     if request is None:
         return None
@@ -156,7 +156,7 @@ def _assumed(sts: Any, role: Role, patient: Any) -> Any:
 
 
 def endpoint(case: Case) -> Finding | None:
-    """Look whether the endpoint of ECR answers at all, be it with an error."""
+    """Check whether the endpoint of ECR answers at all, even with an error."""
     if case.request is None or not case.request.region:
         return None
     try:
@@ -174,7 +174,7 @@ def endpoint(case: Case) -> Finding | None:
 
 
 def clock(case: Case) -> Finding | None:
-    """Look whether our clock agrees with that of AWS, or of what stands in for it."""
+    """Check our clock against that of AWS, or of whatever answered instead of AWS."""
     if not case.date:
         return None
     skew = case.clock() - parsedate_to_datetime(case.date).timestamp()
@@ -186,7 +186,7 @@ def clock(case: Case) -> Finding | None:
 
 
 def token(case: Case) -> Finding | None:
-    """Look whether ECR gives us a token: a real call, past the cache."""
+    """Check whether ECR gives us a token: a real call that does not use the cache."""
     if case.request is None or not case.request.region:
         return None
     from ecr_credential_helper.aws.ecr import authorization_token
@@ -201,7 +201,7 @@ def token(case: Case) -> Finding | None:
 
 
 def registry(case: Case) -> Finding | None:
-    """Look whether the registry itself takes the token."""
+    """Check whether the registry itself accepts the token."""
     target = case.target
     if not case.token or target is None or not case.server_url:
         return None
@@ -213,7 +213,7 @@ def registry(case: Case) -> Finding | None:
         # Docker's engine may have a proxy of its own, or be on another machine.
         found = redacted(f"{url}: {_reason(error)}")
         return Finding("registry", WARN, found, _way_out(error))
-    # ECR Public wants a token of its own for each repository, which Docker gets from it.
+    # ECR Public wants a separate token for each repository, which Docker gets from it.
     if status == HTTPStatus.OK or (target.registry.public and status == HTTPStatus.UNAUTHORIZED):
         return Finding("registry", PASS, f"{url} answers ({status})")
     return Finding(
@@ -225,7 +225,7 @@ def registry(case: Case) -> Finding | None:
 
 
 def _endpoint_url(of: Registry, session: Any) -> str:
-    """Return where `get` asks for the registry's token. Raises botocore's errors."""
+    """Return the URL at which `get` asks for the registry's token. Raises botocore's errors."""
     from botocore.config import Config
 
     config = Config(use_fips_endpoint=of.fips or None, use_dualstack_endpoint=of.dual_stack or None)
@@ -234,14 +234,14 @@ def _endpoint_url(of: Registry, session: Any) -> str:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follow nothing: a token is for the host that it was sent to."""
+    """Follow no redirect: a token is only for the host that it was sent to."""
 
     def redirect_request(self, *_: object) -> None:
-        """Have a redirect come back as the answer it is."""
+        """Return None, so that the redirect itself is the answer."""
 
 
 def _bundle(session: Any) -> str:
-    """Return the file with the authorities that botocore trusts; the system's are none of them."""
+    """Return the file with the CAs that botocore trusts; it does not use the system's CAs."""
     from botocore.httpsession import where
 
     chosen = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 - boto3 has no other way
@@ -253,7 +253,7 @@ def _fetch(
 ) -> tuple[int, str]:
     """Return the status and the Date header that `url` is answered with.
 
-    `bundle` is a file with the authorities to trust, else that of AWS_CA_BUNDLE, else the system's.
+    `bundle` is a file with the CAs to trust; without it that of AWS_CA_BUNDLE, else the system's.
 
     Raises OSError.
     """
@@ -275,7 +275,7 @@ def _reason(error: Exception) -> str:
 
 
 def _way_out(error: Exception) -> str:
-    """Return what to do about an address that does not answer."""
+    """Return the fix for an address that does not answer."""
     reason = getattr(error, "reason", error)
     if isinstance(reason, ssl.SSLError):
         return "where a proxy re-signs TLS, name its CA in AWS_CA_BUNDLE"

@@ -1,4 +1,4 @@
-"""clear: drops tokens, all or those of some hosts, whoever they were for."""
+"""clear: removes tokens from the cache, all or those of some hosts, for all identities."""
 
 import argparse
 from typing import Any
@@ -26,7 +26,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
-    """Drop what `arguments` name; return what was done. Raises HelperError."""
+    """Remove the tokens that `arguments` name; return what was done. Raises HelperError."""
     del screen
     cache = _cache()
     if arguments.hosts:
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tupl
 
 
 def _cache() -> Cache:
-    """Return the cache, be it in use or not. Raises HelperError if it has no place."""
+    """Return the cache, even if it is switched off. Raises HelperError if no directory is known."""
     try:
         return Cache(paths.cache_directory())
     except RuntimeError as error:

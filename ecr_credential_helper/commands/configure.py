@@ -1,4 +1,4 @@
-"""configure: names this helper in Docker's config.json, and takes stale passwords out of it."""
+"""configure: names this helper in Docker's config.json, and removes stale passwords from it."""
 
 import argparse
 import difflib
@@ -118,14 +118,14 @@ def _host(account: str, region: str) -> str:
 
 
 def _to_move(config: DockerConfig, helper: str) -> tuple[list[str], list[str]]:
-    """Return the hosts that ecr-login is asked for: those that are ECR to us, and the others."""
+    """Return the hosts that ecr-login is asked for: those that we take for ECR, and the others."""
     hosts = [host for host, name in config.helpers.items() if name == _PEER != helper]
     ours = [host for host in hosts if target_of(host_of(host) or "")]
     return ours, [host for host in hosts if host not in ours]
 
 
 def _added(host: str, config: DockerConfig, helper: str) -> str:
-    """Name `helper` for `host`; return what there is to say of it."""
+    """Name `helper` for `host`; return a line that says what was done."""
     before = config.helpers.get(host)
     if before == helper:
         return f"  = {host}: {helper}, as before"
@@ -134,7 +134,7 @@ def _added(host: str, config: DockerConfig, helper: str) -> str:
 
 
 def _removed(host: str, config: DockerConfig, helper: str) -> str:
-    """Take `host` out, if it names `helper`; return what there is to say of it."""
+    """Remove `host` if its helper is `helper`; return a line that says what was done."""
     before = config.helpers.get(host)
     if before != helper:
         return f"  = {host}: " + (
@@ -145,7 +145,7 @@ def _removed(host: str, config: DockerConfig, helper: str) -> str:
 
 
 def _without_passwords(hosts: list[str], config: DockerConfig) -> list[str]:
-    """Take the passwords of `hosts` out of `auths`; return what there is to say of it."""
+    """Remove the passwords of `hosts` from `auths`; return lines that say what was done."""
     keys = config.passwords({address_of(host) or host for host in hosts})
     for key in keys:
         config.remove_password(key)
@@ -153,12 +153,12 @@ def _without_passwords(hosts: list[str], config: DockerConfig) -> list[str]:
 
 
 def _warn(config: DockerConfig, context: Context, screen: Screen) -> None:
-    """Tell what else keeps Docker from the helper, and the fix."""
+    """Tell what else keeps Docker from using the helper, with the fix."""
     case = docker_checks.Case(screen.name, screen.helper, "", "", context.clock, config)
     for look in _LOOKS:
         finding = look(case)
         if finding and finding.status != docker_checks.PASS:
-            before = " " * len(f"{screen.name}: ")  # which is what `tell` begins with
+            before = " " * len(f"{screen.name}: ")  # `tell` puts the name before the text
             said = screen.lines(f"{finding.status}: {finding.found}", before).removeprefix(before)
             context.tell(f"{said}\n{screen.fix(finding.fix, '')}")
 

@@ -1,6 +1,6 @@
-"""What commonly keeps Docker from this helper: each thing looked at once, with its fix.
+"""Checks for what commonly keeps Docker from using this helper, each with its fix.
 
-`configure` tells what is wrong with what it wrote; `doctor` tells everything.
+`configure` runs some of them and reports problems with what it wrote; `doctor` runs all of them.
 """
 
 import os
@@ -32,9 +32,9 @@ _MEANING_OF_PEER = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What one look found: the thing looked at, pass, warn or fail, the facts, and the fix.
+    """The result of one check: its name, pass, warn or fail, the facts, and the fix.
 
-    There is a fix wherever it did not pass.
+    There is a fix whenever the status is not pass.
     """
 
     check: str
@@ -45,15 +45,15 @@ class Finding:
 
 @dataclass
 class Case:
-    """What is looked at, and what the checks before have found out about it.
+    """What is checked, and what the earlier checks have found out about it.
 
     `name` is what this program was called by, `helper` what config.json calls it, `directory` where
-    config.json is. `server_url` is the registry in question, empty for all that config.json names.
-    `clock` gives epoch seconds.
+    config.json is. `server_url` is the registry in question; if empty, all that config.json names
+    are. `clock` gives epoch seconds.
 
-    The rest is for the checks to fill in: `config`, and `target`, whom to ask; `session`, boto3's,
-    and `request`, as whom it asks, once there are credentials; `date`, the Date header of AWS's
-    endpoint; and the `token` that came of it.
+    The checks fill in the rest: `config`; `target`, whom to ask; once there are credentials,
+    boto3's `session`, and `request`, which says with which identity it asks; `date`, the Date
+    header of AWS's endpoint; and the `token` that ECR gave.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Case:
 
 
 def settings_file(_: Case) -> Finding:
-    """Look whether our own settings file can be used."""
+    """Check whether our own settings file can be used."""
     try:
         target_of("public.ecr.aws")
         path = paths.settings_file()
@@ -95,7 +95,7 @@ def settings_file(_: Case) -> Finding:
 
 
 def host(case: Case) -> Finding | None:
-    """Look whether the host in question is ECR."""
+    """Check whether the host in question is ECR."""
     if not case.server_url:
         return None
     try:
@@ -108,7 +108,7 @@ def host(case: Case) -> Finding | None:
 
 
 def config_file(case: Case) -> Finding:
-    """Look whether Docker can read config.json."""
+    """Check whether Docker can read config.json."""
     check = "config.json"
     try:
         case.config = DockerConfig(case.directory)
@@ -121,7 +121,7 @@ def config_file(case: Case) -> Finding:
 
 
 def sudo(case: Case) -> Finding | None:
-    """Look whether sudo has Docker read root's config.json in place of the user's."""
+    """Check whether, under sudo, Docker reads root's config.json instead of the user's."""
     user = os.environ.get("SUDO_USER", "")
     if not user or os.environ.get("DOCKER_CONFIG"):
         return None
@@ -137,7 +137,7 @@ def sudo(case: Case) -> Finding | None:
 
 
 def helpers(case: Case) -> Finding | None:
-    """Look whether config.json has Docker ask this helper."""
+    """Check whether config.json makes Docker ask this helper."""
     if case.config is None:
         return None
     if case.server_url:
@@ -158,7 +158,7 @@ def helpers(case: Case) -> Finding | None:
 
 
 def _helper_for(wanted: str, case: Case) -> Finding:
-    """Look which helper Docker asks for the host `wanted`."""
+    """Check which helper Docker asks for the host `wanted`."""
     assert case.config  # noqa: S101 - it was read before this
     named = case.config.helpers.get(wanted)
     if named == case.helper:
@@ -178,7 +178,7 @@ def _helper_for(wanted: str, case: Case) -> Finding:
 
 
 def number_of_helpers(case: Case) -> Finding:
-    """Look whether there are so many helpers that the classic builder gets slow."""
+    """Check whether there are so many helpers that the classic builder gets slow."""
     number = len(case.config.helpers) if case.config else 0
     if number > _MANY:
         return Finding(
@@ -192,7 +192,7 @@ def number_of_helpers(case: Case) -> Finding:
 
 
 def store(case: Case) -> Finding | None:
-    """Look at what is asked for all other hosts: an ECR helper there loses logins to them."""
+    """Check which helper is asked for all other hosts: an ECR helper there loses their logins."""
     if case.config is None:
         return None
     typo = [key for key in case.config.keys if key.casefold() in ("credstore", "credhelper")]
@@ -211,7 +211,7 @@ def store(case: Case) -> Finding | None:
 
 
 def passwords(case: Case) -> Finding | None:
-    """Look for passwords of our hosts in config.json, which some clients take before a helper."""
+    """Look for passwords of our hosts in config.json: some clients use them before any helper."""
     if case.config is None:
         return None
     hosts = {address for address in map(address_of, case.hosts) if address}
@@ -228,7 +228,7 @@ def passwords(case: Case) -> Finding | None:
 
 
 def auth_variable(case: Case) -> Finding:
-    """Look whether DOCKER_AUTH_CONFIG answers for one of our hosts before any helper is asked."""
+    """Check whether DOCKER_AUTH_CONFIG has a login to one of our hosts, used before any helper."""
     check, value = "DOCKER_AUTH_CONFIG", os.environ.get("DOCKER_AUTH_CONFIG")
     if not value:
         return Finding(check, PASS, "not set")
@@ -249,7 +249,7 @@ def auth_variable(case: Case) -> Finding:
 
 
 def program(case: Case) -> Finding:
-    """Look for the program that Docker runs for this helper on PATH."""
+    """Look on PATH for the program that Docker runs for this helper."""
     wanted = f"docker-credential-{case.helper}"
     own = _own_path(case.name)
     found = shutil.which(wanted)
@@ -271,12 +271,12 @@ def program(case: Case) -> Finding:
 
 
 def _own_path(name: str) -> str:
-    """Return where this program is, whatever way it was started."""
+    """Return the path of this program, however it was started."""
     return os.path.abspath(shutil.which(sys.argv[0]) or os.path.join(sys.prefix, "bin", name))
 
 
 def docker_package(_: Case) -> Finding:
-    """Look whether Docker comes from a snap, which runs no program from outside."""
+    """Check whether Docker comes from a snap, which cannot run programs outside the snap."""
     docker = shutil.which("docker")
     if docker is None:
         return Finding("docker", PASS, "not on PATH; other clients work without it")
@@ -292,7 +292,7 @@ def docker_package(_: Case) -> Finding:
 
 
 def cache_directory(_: Case) -> Finding:
-    """Look whether tokens can be kept: it is our own, no link, and can be written to."""
+    """Check whether tokens can be stored: the directory is ours, no link, and writable."""
     if os.environ.get("AWS_ECR_DISABLE_CACHE"):
         return Finding("cache", PASS, "off, by AWS_ECR_DISABLE_CACHE")
     try:
@@ -314,7 +314,7 @@ def cache_directory(_: Case) -> Finding:
 
 
 def _write_into(path: str) -> None:
-    """Write a file into the cache directory and remove it. Raises OSError if that cannot be."""
+    """Write a file into the cache directory and remove it. Raises OSError if that fails."""
     if os.path.islink(path):
         raise OSError("it is a symbolic link, which is not followed")
     probe = f"doctor.{os.urandom(8).hex()}.tmp"

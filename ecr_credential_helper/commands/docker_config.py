@@ -1,6 +1,6 @@
 """Docker's config.json, found, read and saved by Docker's own rules (cli/config in docker/cli).
 
-What this program does not know of the file stays as it is, to the letter.
+What this program does not know in the file stays exactly as it was.
 """
 
 import errno
@@ -18,22 +18,22 @@ from .json_text import indent, members, parsed, with_member, without_member
 
 HELPERS, STORE, AUTHS = "credHelpers", "credsStore", "auths"
 
-# A rename that is refused because of what the file or its directory is: a bind mount, a directory
-# that is not ours. The file itself may still be written to.
+# Errors of a rename that fails because of what the file or its directory is: a bind mount, a
+# directory that is not ours. The file itself may still be writable.
 _NO_RENAME = (errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
 _HARMLESS = ("email",)
 _STRINGS = re.compile(r'("(?:[^"\\]|\\.)*"\s*:)|"(?:[^"\\]|\\.)*"')
 
 
 class DamagedError(OSError):
-    """A file that holds neither what it held nor what it was to hold."""
+    """A file that may have neither its old nor its new content."""
 
 
 class DockerConfig:
-    """One config.json: its text, and what Docker takes from it.
+    """One config.json: its text, and what Docker reads from it.
 
-    `path` is where Docker looks for it, `old` what the disk holds (None if there is no file),
-    `text` what it is to hold.
+    `path` is where Docker looks for it, `old` is the content on disk (None if there is no file),
+    `text` is the content to be saved.
 
     Raises HelperError if there is no home to look in, if it cannot be read, or if Docker could not
     use it.
@@ -44,7 +44,7 @@ class DockerConfig:
             raise HelperError("no home directory for ~/.docker", "set HOME or DOCKER_CONFIG")
         self.path = os.path.join(directory, "config.json")
         self.old = _read(self.path)
-        # What is not UTF-8 is not for us to judge: it comes back as the bytes it was.
+        # Bytes that are not UTF-8 are no error here: they are written back as they were.
         self.text = (self.old or b"").decode("utf-8", "surrogateescape")
         self.empty = not self.text.strip(" \t\r\n")
         if self.empty:
@@ -58,7 +58,7 @@ class DockerConfig:
 
     @property
     def helpers(self) -> dict[str, str]:
-        """Which helper Docker asks for which host; "" is none, its file."""
+        """Which helper Docker asks for which host; "" is no helper but config.json itself."""
         return {host: name or "" for host, name in self._table(HELPERS).items()}
 
     @property
@@ -69,13 +69,13 @@ class DockerConfig:
 
     @property
     def keys(self) -> list[str]:
-        """The keys of the whole document."""
+        """The top-level keys of the document."""
         return list(self._document)
 
     def passwords(self, addresses: set[str]) -> list[str]:
         """Return the keys of `auths` that hold a secret for one of `addresses` (`address_of`).
 
-        An entry without a secret stays: some clients only go on where there is one.
+        An entry without a secret stays: some clients continue only if there is an entry.
         """
         return [
             key
@@ -84,7 +84,7 @@ class DockerConfig:
         ]
 
     def set_helper(self, host: str, name: str) -> None:
-        """Have Docker ask the helper `name` for `host`."""
+        """Make Docker ask the helper `name` for `host`."""
         if not self._table(HELPERS):
             key, _ = self._top(HELPERS)
             self._edit(with_member(self.text, 0, key, "{}"))
@@ -94,10 +94,10 @@ class DockerConfig:
         self._edit(with_member(self.text, place, host, json.dumps(name), (lead, lead and end)))
 
     def remove_helper(self, host: str) -> None:
-        """Have Docker ask no helper for `host`; the last one takes the whole table along.
+        """Make Docker ask no helper for `host`; with the last host, remove the whole table.
 
-        So a table that was empty or null before does not come back: Docker, to which it is the same
-        as none, leaves it out too when it saves the file.
+        So a table that was empty or null before is not restored: for Docker that is the same as no
+        table, and it leaves it out too when it saves the file.
         """
         self._edit(without_member(self.text, self._place(HELPERS), host))
         if not self._table(HELPERS):
@@ -105,11 +105,11 @@ class DockerConfig:
             self._edit(without_member(self.text, 0, key))
 
     def remove_password(self, key: str) -> None:
-        """Take the entry `key` out of `auths`."""
+        """Remove the entry `key` from `auths`."""
         self._edit(without_member(self.text, self._place(AUTHS), key))
 
     def save(self) -> None:
-        """Bring `text` to the disk, if there was an edit. Raises HelperError."""
+        """Write `text` to disk if it was edited. Raises HelperError."""
         if self.text == self._first:
             return
         data = self.text.encode("utf-8", "surrogateescape")
@@ -131,7 +131,7 @@ class DockerConfig:
         self._document = parsed(text)
 
     def _top(self, name: str) -> tuple[str, Any]:
-        """Return the key that Docker takes for `name`, in any case as Go does, and its value."""
+        """Return the key that Docker reads as `name` (Go ignores the case), and its value."""
         for key, value in self._document.items():
             if key.casefold() == name.casefold():
                 return key, value
@@ -141,12 +141,12 @@ class DockerConfig:
         return self._top(name)[1] or {}
 
     def _place(self, name: str) -> int:
-        """Return where in the text the value of `name` begins."""
+        """Return the position in the text where the value of `name` begins."""
         key, _ = self._top(name)
         return next((m.value_start for m in members(self.text) if m.key == key), 0)
 
     def _check(self) -> None:
-        """Raise HelperError where Docker would stop, or where it depends on the reader."""
+        """Raise HelperError if Docker would stop, or if clients would read it in different ways."""
         if not isinstance(self._document, dict):
             raise self._broken("not a JSON object")
         for name in (HELPERS, STORE, AUTHS):
@@ -179,8 +179,8 @@ def directory(chosen: str | None) -> str:
 def masked(text: str) -> str:
     """Return config.json with *** for every text that may be a secret.
 
-    That is each one inside of a table, other than the names of helpers: passwords in `auths`,
-    headers and proxies, and what later versions of Docker may keep there.
+    These are all texts inside an object or array, except the names of helpers: passwords in
+    `auths`, headers and proxies, and what later versions of Docker may store there.
     """
     if not text.strip(" \t\r\n"):
         return text
@@ -197,7 +197,7 @@ def _holds_secret(entry: dict[str, Any] | None) -> bool:
 
 
 def _read(path: str) -> bytes | None:
-    """Return what is in the file, None if there is none. Raises HelperError."""
+    """Return the content of the file, None if there is no file. Raises HelperError."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -211,10 +211,10 @@ def _read(path: str) -> bytes | None:
 
 
 def _save(path: str, old: bytes | None, data: bytes) -> None:
-    """Replace the file `path`, which held `old`, by one that holds `data`. Raises OSError.
+    """Replace the file `path`, whose content was `old`, by one with the content `data`.
 
-    It is the old or the new one at every moment, where its directory lets a file be renamed.
-    Else DamagedError is raised if it may be neither.
+    If its directory allows a rename, the file is the old or the new one at every moment. Otherwise
+    the file itself is written to. Raises OSError; DamagedError if the content may be neither.
     """
     _make_directory(os.path.dirname(path))
     temporary = f"{path}.{os.urandom(8).hex()}.tmp"
@@ -251,7 +251,7 @@ def _make_directory(path: str) -> None:
 
 
 def _check_unchanged(path: str, old: bytes | None) -> None:
-    """Raise OSError if the file no longer holds `old`: a `docker login` must not get lost."""
+    """Raise OSError if the content is no longer `old`: a `docker login` must not get lost."""
     try:
         with open(path, "rb") as file:
             now: bytes | None = file.read()
@@ -262,9 +262,9 @@ def _check_unchanged(path: str, old: bytes | None) -> None:
 
 
 def _write_beside(temporary: str, path: str, data: bytes) -> None:
-    """Make the file `temporary` with the content `data`, and owner and mode of `path`.
+    """Make the file `temporary` with the content `data`, and with owner and mode of `path`.
 
-    Where there is no such file yet, its owner is that of the directory.
+    If there is no file `path` yet, under root the owner is that of the directory; the mode is 0600.
     """
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -290,25 +290,25 @@ def _copy_status(status: os.stat_result, file: int) -> None:
 def _inherit_owner(file: int, directory_path: str) -> None:
     """Give what root has made, open as `file`, to the owner of the directory that it is in.
 
-    Root by sudo, with its user's HOME kept, would else shut the user's Docker out.
+    Otherwise, under sudo with the user's HOME kept, the user's Docker could not read it.
     """
     if os.name != "posix" or os.geteuid() != 0:
         return
     owner = os.stat(directory_path or os.curdir)
     try:
         os.fchown(file, owner.st_uid, owner.st_gid)
-    except OSError:  # a file system that keeps no owners
+    except OSError:  # a file system without owners
         pass
 
 
 def _write_over(path: str, old: bytes, data: bytes) -> None:
-    """Write `data` over `old`, which the file `path` holds, and cut off what is longer.
+    """Write `data` over `old`, the content of the file `path`, and truncate it to its new length.
 
-    White space is written first, as much as there has to be room for: a disk that is full changes
-    nothing. What is left of the old content is turned into white space by the same write as the
-    rest: a program that is killed at any point leaves JSON, and no secret that was to go.
+    If the file grows, white space is appended first, so that a full disk changes nothing. If it
+    shrinks, `data` is padded with white space over the rest of the old content in the same write: a
+    program that is killed at any point leaves JSON, and no secret that was to be removed.
 
-    Raises OSError if nothing was changed, DamagedError if that cannot be said.
+    Raises OSError if nothing was changed, DamagedError if that is not certain.
     """
     file = os.open(path, os.O_RDWR)
     try:
@@ -326,7 +326,7 @@ def _write_over(path: str, old: bytes, data: bytes) -> None:
 
 
 def _write_back(file: int, old: bytes, error: OSError) -> None:
-    """Bring the open `file` back to `old` after `error`. Raises DamagedError."""
+    """Restore the content `old` of the open `file` after `error`. Raises DamagedError."""
     try:
         if os.pread(file, len(old), 0) != old:
             _write_all(file, old)
@@ -351,7 +351,7 @@ def _unlink(path: str) -> None:
 
 
 def _sync(directory_path: str) -> None:
-    """Bring a rename to the disk, where directories can be opened for that."""
+    """Flush a rename to disk, on systems where a directory can be opened for that."""
     try:
         file = os.open(directory_path, os.O_RDONLY)
     except OSError:

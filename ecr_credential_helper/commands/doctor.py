@@ -1,7 +1,7 @@
-"""doctor: what commonly keeps this from working, each with its fix.
+"""doctor: checks for what commonly keeps this from working, each with its fix.
 
-With a host it walks the way that a pull from it would go, and stops at the first thing that breaks.
-With --json it is one object, whose members stay as they are:
+With a host it follows the steps of a pull from it, and stops at the first one that fails.
+With --json the output is one object, whose members stay as they are:
 
     {"host": <the host that was asked about, or null>,
      "ok": <whether nothing failed>,
@@ -23,7 +23,7 @@ from .screen import GREEN, RED, YELLOW, Screen, as_json
 
 _COLOURS = {PASS: GREEN, WARN: YELLOW, FAIL: RED}
 
-# In the order in which a pull meets them. None as an answer: there is nothing to look at.
+# In the order in which a pull needs them. A check returns None if there is nothing to check.
 _CHECKS: tuple[Callable[[Case], Finding | None], ...] = (
     docker_checks.settings_file,
     docker_checks.host,
@@ -66,7 +66,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
-    """Look at everything; return what was found, and 1 if something failed."""
+    """Run all checks; return what was found, and 1 if something failed, else 0."""
     case = Case(
         name=screen.name,
         helper=screen.helper,
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tupl
 
 
 def _look(case: Case) -> Iterator[Finding]:
-    """Make each check in turn; on the way of a pull, none after the first that fails."""
+    """Run each check in turn; with a host, stop after the first one that fails."""
     for check in _CHECKS:
         finding = check(case)
         if finding:
@@ -94,14 +94,14 @@ def _look(case: Case) -> Iterator[Finding]:
 
 
 def _lines(finding: Finding, screen: Screen) -> str:
-    """Return what there is to say of one check."""
+    """Return the lines about one check."""
     status = screen.paint(finding.status, _COLOURS[finding.status])
     said = screen.lines(f"{finding.check}: {finding.found}", " " * 6, " " * 6)[6:]
     return f"{status}  {said}\n" + (f"{screen.fix(finding.fix, ' ' * 6)}\n" if finding.fix else "")
 
 
 def _verdict(found: list[Finding], case: Case) -> str:
-    """Return the sum of it in one line."""
+    """Return the overall result in one line."""
     failures, warnings = (sum(f.status == status for f in found) for status in (FAIL, WARN))
     if case.server_url and failures:
         return "this is where a pull breaks: what comes after it was not looked at"

@@ -39,9 +39,9 @@ def run(arguments: argparse.Namespace, context: Context, _: Screen) -> tuple[str
 
 
 def _token(target: Target, context: Context) -> str:
-    """Return a token for `target`; while AWS cannot be reached, one at hand as long as it lives.
+    """Return a token for `target`; if AWS cannot be reached, a cached one that has not expired.
 
-    A login lasts as long as its token: one past half its life is renewed before it is given out.
+    A login lasts only as long as its token, so a token past half its lifetime is renewed first.
 
     Raises HelperError.
     """
@@ -58,7 +58,7 @@ def _token(target: Target, context: Context) -> str:
 
 
 def _checked(region: str) -> str:
-    """Return `region` if it can be one. Raises HelperError."""
+    """Return `region` if it is a possible name of a region. Raises HelperError."""
     if host_of(region) != region or "." in region:
         raise HelperError(f"{region!r} is no AWS region", "name one such as eu-west-1")
     return region

@@ -1,4 +1,4 @@
-"""The registries that a person names."""
+"""The registries that are named on the command line and in config.json."""
 
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.registry import host_of
@@ -6,7 +6,7 @@ from ecr_credential_helper.settings import Target, target_of
 
 
 def target_named(server_url: str) -> Target:
-    """Return whom to ask for what a person called a registry.
+    """Return the target for a registry that the user named.
 
     Raises HelperError if it is not ECR, or on a mistake in the settings file.
     """
@@ -24,7 +24,8 @@ def target_named(server_url: str) -> Target:
 def address_of(server_url: str) -> str | None:
     """Return the host of `server_url`, with its port where it is not the usual one of HTTPS.
 
-    It is how Docker tells registries apart, whatever is written around it; None is no host.
+    Docker tells registries apart by it, whatever else is in the URL. None means that there is no
+    host.
     """
     host = host_of(server_url)
     if host is None:

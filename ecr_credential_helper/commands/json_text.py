@@ -1,7 +1,7 @@
-r"""JSON edited as text: what is not named keeps every character it has.
+r"""JSON edited as text: everything that is not edited keeps every character.
 
-Reading a document and writing it again would change what it says (1e400, 1.0, \u00e9, \/) and how
-it looks. Here it is parsed only to know where each member begins and ends.
+Parsing a document and writing it again would change its values (1e400, 1.0, \u00e9, \/) and its
+layout. Here it is parsed only to find where each member begins and ends.
 """
 
 import json
@@ -36,7 +36,7 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON value")
 
 
-_number: Callable[[str], Any] = float  # a number is only ever passed on as the text it is
+_number: Callable[[str], Any] = float  # only the text of a number is ever used
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_number, parse_float=_number
 )
@@ -79,8 +79,8 @@ def with_member(
 ) -> str:
     """Return `text` with the member `key` set to `value`, itself JSON, in the object at `at`.
 
-    A new member comes last and looks as the first one does; in an empty object `around` goes around
-    it.
+    A new member comes last, with the white space of the first one; in an empty object `around` is
+    put around it.
     """
     at = _after_space(text, at) + 1
     present = members(text, at - 1)
@@ -112,13 +112,13 @@ def without_member(text: str, at: int, key: str) -> str:
 
 
 def indent(text: str) -> str:
-    """Return what is between the members of the object `text` and the brace or comma before."""
+    """Return the white space between the brace of the object `text` and its first member."""
     first = members(text)[0]
     return text[_after_space(text, 0) + 1 : first.start]
 
 
 def _after_space(text: str, at: int) -> int:
-    """Return where the next character that is no white space is, the text's length if nowhere."""
+    """Return the position of the next character that is not white space, else the text's length."""
     while at < len(text) and text[at] in _SPACE:
         at += 1
     return at

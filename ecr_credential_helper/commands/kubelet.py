@@ -1,12 +1,12 @@
-"""kubelet: the Kubernetes door, an image credential provider plugin.
+"""kubelet: an image credential provider plugin for the kubelet of Kubernetes.
 
 The kubelet sends a CredentialProviderRequest on stdin and takes a CredentialProviderResponse from
-stdout (kubernetes/kubernetes, pkg/credentialprovider/plugin/plugin.go). It logs stderr when the
-exit status is not 0, and pulls without credentials then.
+stdout (kubernetes/kubernetes, pkg/credentialprovider/plugin/plugin.go). When the exit status is
+not 0, it logs stderr and pulls without credentials.
 
-What is asked for a service account is never kept on disk. Its token is a claim that only STS can
-verify, so nothing read from it may choose an entry of a cache; and the kubelet keeps the answer
-itself, for each service account apart.
+What is obtained for a service account is never stored on disk. Only STS can verify the service
+account's token, so nothing read from it may select a cache entry; and the kubelet itself keeps the
+answer, for each service account separately.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace, context: Context, _: Screen) -> tuple[str
 
 
 def _decoded(data: bytes) -> dict[str, Any]:
-    """Return the request in `data`. Raises HelperError if it is none that we understand."""
+    """Return the request in `data`. Raises HelperError if it is not one that we understand."""
     try:
         request = json.loads(data)
     except (ValueError, RecursionError):
@@ -93,8 +93,8 @@ def _server(image: str) -> str:
 def _target(host: str, request: dict[str, Any]) -> Target | None:
     """Return whom to ask for the credentials of `host`, None if it is not ECR.
 
-    A token of a service account is exchanged for a role, never passed over: the credentials of the
-    node are not for a pod that has an identity of its own. Raises HelperError.
+    A token of a service account is always exchanged for a role, never ignored: a pod that has an
+    identity of its own must not use the credentials of the node. Raises HelperError.
     """
     target = target_of(host)
     token = request.get("serviceAccountToken")

@@ -1,4 +1,4 @@
-"""What a person sees: colour, progress, wrapped lines, a length of time in words."""
+"""Output for people: colour, progress, wrapped lines, lengths of time in words, JSON."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import sys
 import textwrap
 from typing import Any
 
-WIDTH = 80  # columns, where no terminal says otherwise
+WIDTH = 80  # columns, if no terminal gives a width
 GREEN, YELLOW, RED, BOLD = "32", "33", "31", "1"
 
 _NARROWEST = 40
@@ -14,9 +14,9 @@ _MINUTE, _HOUR = 60, 3600
 
 
 class Screen:
-    """Where the answer of a command is going to be seen.
+    """Where the output of a command is shown.
 
-    `name` is what this program was called by; `colour` says whether the answer may have colours;
+    `name` is what this program was called by; `colour` says whether the output may have colours;
     `width` is the number of columns that it is wrapped to.
     """
 
@@ -33,11 +33,11 @@ class Screen:
         return self.name.removeprefix(prefix) if self.name.startswith(prefix) else "ecr"
 
     def paint(self, text: str, colour: str) -> str:
-        """Return `text` in `colour` where there are colours."""
+        """Return `text` in `colour` if colours are allowed."""
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colour else text
 
     def progress(self, line: str) -> None:
-        """Show `line` in place of the last one, if a terminal is watching; "" takes it away."""
+        """Show `line` instead of the last one if stderr is a terminal; "" removes it."""
         if self._live:
             columns = os.get_terminal_size(2).columns or WIDTH
             sys.stderr.write(f"\r\x1b[2K{line[: columns - 1]}")
@@ -55,14 +55,14 @@ class Screen:
         )
 
     def fix(self, text: str, indent: str) -> str:
-        """Return what to do, after `indent`; a command, to be copied, stays on one line."""
+        """Return the fix, after `indent`; a command stays on one line, so that it can be copied."""
         text = f"fix: {text}"
         command = text.startswith(("fix: sudo ", "fix: docker-credential-"))
         return indent + text if command else self.lines(text, indent, indent)
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as a person says it: `11 h 59 min`."""
+    """Return a length of time for people to read: `11 h 59 min`."""
     if seconds < _MINUTE:
         return f"{max(0, int(seconds))} s"
     hours, minutes = int(seconds // _HOUR), int(seconds % _HOUR // _MINUTE)
@@ -70,5 +70,5 @@ def duration(seconds: float) -> str:
 
 
 def as_json(document: Any) -> str:
-    """Return `document` as JSON to read and to parse."""
+    """Return `document` as indented JSON, for people and for programs."""
     return json.dumps(document, indent=2) + "\n"

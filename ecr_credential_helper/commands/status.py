@@ -1,6 +1,6 @@
-"""status: what is in the cache, for whom, and how long it lives. Never a token.
+"""status: what is in the cache, for which identity, and for how long. It never shows a token.
 
-With --json it is one object, whose members stay as they are:
+With --json the output is one object, whose members stay as they are:
 
     {"cache": <directory, or null where none is used>,
      "entries": [{"subject": <the host; or the region's scope, such as "ecr_eu-west-1">,
@@ -45,7 +45,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
-    """Return what is in the cache. Raises HelperError if it cannot be looked at."""
+    """Return what is in the cache. Raises HelperError if the cache cannot be read."""
     path = None if isinstance(context.cache, NoCache) else context.cache.path
     rows = [_row(*found, context) for found in _entries(context.cache)] if path else []
     if arguments.json:
@@ -70,7 +70,7 @@ def _entries(cache: Cache) -> list[tuple[Key, bytes, Entry]]:
 
 
 def _row(key: Key, identity: bytes, entry: Entry, context: Context) -> dict[str, Any]:
-    """Return what there is to say of one entry."""
+    """Return the row for one cache entry."""
     now = context.clock()
     state = _STATES[entry.stage(now)]
     kind = "region" if "_" in key.subject else "registry"
@@ -79,7 +79,7 @@ def _row(key: Key, identity: bytes, entry: Entry, context: Context) -> dict[str,
             "no credentials",
             "fresh" if entry.issued <= now < entry.expires else "expired",
         )
-    # What is kept for a region is kept for an entry of the settings file, too.
+    # A token of a region may also have been stored for an entry of the settings file.
     settings, target = without_target(identity)
     return {
         "subject": key.subject,
@@ -95,7 +95,7 @@ def _row(key: Key, identity: bytes, entry: Entry, context: Context) -> dict[str,
 
 
 def _who(settings: str, target: dict[str, str]) -> str:
-    """Return in words which principal the AWS settings choose, as far as they say.
+    """Return in words which principal the AWS settings choose, as far as they show it.
 
     `settings` are the lines of an identity; `target` is what an entry of the settings file adds.
     """
@@ -113,7 +113,7 @@ def _who(settings: str, target: dict[str, str]) -> str:
 
 
 def _lines(row: dict[str, Any], screen: Screen) -> str:
-    """Return two lines for one entry."""
+    """Return two lines for one row."""
     mark = "*" if row["current"] else " "
     name = row["subject"]
     if row["kind"] == "region":

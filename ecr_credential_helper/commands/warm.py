@@ -19,7 +19,7 @@ _AT_ONCE = 8
 
 
 class Outcome(NamedTuple):
-    """How it went for one host: until when its token lives (epoch seconds), or what went wrong."""
+    """The result for one host: the expiry of its token (epoch seconds), or what went wrong."""
 
     host: str
     expires: int | None
@@ -45,7 +45,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
-    """Fetch a token for each host; return how each went, and 1 if one failed.
+    """Fetch a token for each host; return the result of each, and 1 if one failed, else 0.
 
     Raises HelperError if there is no cache to warm.
     """
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tupl
 
 
 def _warm(host: str, context: Context) -> Outcome:
-    """Fetch the token for one host, in a process of its own: botocore's part is not for threads."""
+    """Fetch the token for one host, in its own process: our use of botocore is not thread-safe."""
     try:
         target = target_named(host)
     except HelperError as error:
@@ -90,9 +90,10 @@ def _warm(host: str, context: Context) -> Outcome:
 
 
 def _message_and_hint(said: str) -> tuple[str, str]:
-    """Return message and hint of the failed verb that said `said`, on whichever stream.
+    """Return message and hint of a failed verb; `said` is what it wrote to both streams.
 
-    A verb tells stdout the message, and stderr the hint with the message in it; or both to stderr.
+    A verb writes the message to stdout, and the hint with the message in it to stderr; or it writes
+    both to stderr.
     """
     message = hint = ""
     for line in said.splitlines():
@@ -104,7 +105,7 @@ def _message_and_hint(said: str) -> tuple[str, str]:
 
 
 def _lines(outcome: Outcome, now: float, screen: Screen) -> str:
-    """Return what there is to say of one host."""
+    """Return the lines about one host."""
     if outcome.expires is not None:
         left = duration(outcome.expires - now)
         return f"{screen.paint('ok', GREEN)}    {outcome.host}, {left}\n"

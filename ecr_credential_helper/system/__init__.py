@@ -1,1 +1,1 @@
-"""The machine: files, paths, processes, the environment, time limits and the debug log."""
+"""The operating system: files, paths, processes, the environment, time limits and the debug log."""

@@ -1,6 +1,6 @@
-"""How long AWS may take in all, whatever hangs: a credential_process, IMDS, a proxy, the network.
+"""A time limit for all work with AWS: a credential_process, IMDS, a proxy or the network may hang.
 
-Never on the way of a warm get.
+Not used on a cache hit.
 """
 
 import os
@@ -24,9 +24,9 @@ _SEE_WHAT_HANGS = (
 
 
 class Deadline:
-    """The moment until which AWS may answer: `seconds`, as AWS_ECR_TIMEOUT says, from now on.
+    """The moment by which AWS must answer: `seconds` (AWS_ECR_TIMEOUT) after it was created.
 
-    Raises HelperError if that is no number of seconds.
+    Raises HelperError if AWS_ECR_TIMEOUT is not a number of seconds.
     """
 
     def __init__(self) -> None:
@@ -34,12 +34,12 @@ class Deadline:
         self._end = time.monotonic() + self.seconds
 
     def wait_for(self, work: "Callable[[], T]", asked: "Callable[[], str]") -> "T":
-        """Return what `work` returns, which is done in a thread of its own and given up in time.
+        """Run `work` in a thread of its own, and return what it returns.
 
-        Then all that it started is ended, and the terminal shows again what is typed. `asked` says
-        what AWS was being asked at that moment.
+        At the deadline it is abandoned: the processes that it started are ended, and the terminal
+        shows typed text again. `asked` returns what AWS was being asked at that moment.
 
-        Raises what `work` raises, and HelperError if it comes to no end in time.
+        Raises what `work` raises, and HelperError if it does not end by the deadline.
         """
         import threading
 
@@ -62,8 +62,8 @@ class Deadline:
         try:
             worker.join(max(0.0, self._end - time.monotonic()))
         finally:
-            # is_alive() is wrong after Ctrl-C in join() (Python before 3.13). What comes later than
-            # now is only the end that we make of it.
+            # is_alive() is wrong after Ctrl-C in join() (Python before 3.13). An outcome that comes
+            # later than now is only the effect of ending its processes.
             in_time = outcome[:1]
             if not in_time:
                 end_children()
@@ -77,7 +77,7 @@ class Deadline:
 
 
 def _seconds() -> float:
-    """Return the seconds that AWS may take in all. Raises HelperError on a bad setting."""
+    """Return how many seconds AWS may take in total. Raises HelperError on a bad setting."""
     text = os.environ.get("AWS_ECR_TIMEOUT") or str(_DEFAULT)
     try:
         seconds = float(text)

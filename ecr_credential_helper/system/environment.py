@@ -2,15 +2,15 @@
 
 import os
 
-NO_HOME = os.devnull  # what HOME is where there is no home: nothing can be below it
+NO_HOME = os.devnull  # the value of HOME if there is no home: no file can be below it
 
 _SECRET = ("SECRET", "TOKEN", "PASS")
 
 
 def settle_home() -> None:
-    """Have HOME count as unset unless it is absolute; make it NO_HOME where no home can be told.
+    """Unset HOME unless it is absolute; set it to NO_HOME if no home directory can be found.
 
-    It has to come before any library is imported: some expand "~" already then, and would read a
+    This must run before any library is imported: some expand "~" on import, and would read a
     directory of that name in the working directory, where anybody may have put it.
     """
     if not os.path.isabs(os.environ.get("HOME", "")):
@@ -20,7 +20,7 @@ def settle_home() -> None:
 
 
 def drop_empty_variables() -> None:
-    """Make an empty AWS variable count as unset, for botocore and for what it starts."""
+    """Unset every empty AWS variable, for botocore and for the processes that it starts."""
     for name, value in list(os.environ.items()):
         if name.startswith("AWS_") and not value:
             del os.environ[name]

@@ -1,8 +1,8 @@
-"""Private files in a private directory: the one door to the file system's sharp edges.
+"""Private files in a private directory: safe against links, other users and swapped directories.
 
-On POSIX a directory is held by descriptor and files are named relative to it, so that nothing that
-happens to the path in between can lead elsewhere. On Windows, where a profile's access list does
-the guarding, the handle is the path itself (written for, untested).
+On POSIX a directory is kept open by its descriptor and files are named relative to it, so a path
+that is replaced in between cannot lead elsewhere. On Windows, where the access list of the user's
+profile protects the files, the path itself is used (written for Windows, but not tested there).
 """
 
 import os
@@ -16,20 +16,23 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class UntrustedError(OSError):
-    """A file or directory that others own or may enter, or a link to who knows where."""
+    """A file or directory that is not private: another user owns it or has access to it.
+
+    Also a file that is not a regular file, or is larger than expected.
+    """
 
 
 class Directory:
-    """A directory that belongs to us alone, open until `close`.
+    """A directory that this user owns and nobody else can access, open until `close`.
 
-    Raises OSError if it cannot be opened, UntrustedError if it is not ours alone. With `create` it
-    is made if it is missing, with its parents, never wider than 0700.
+    Raises OSError if it cannot be opened, UntrustedError if others own it or can access it. With
+    `create` it is made if it is missing, with its parents, with mode 0700 at most.
     """
 
     __slots__ = ("_at", "path")
 
     def __init__(self, path: str, *, create: bool = False) -> None:
-        # A trailing slash would have a link followed.
+        # With a trailing slash, open() would follow a link.
         path = path.rstrip("/") or path
         self.path = path
         self._at: int | None = None
@@ -44,7 +47,7 @@ class Directory:
                 raise
 
     def close(self) -> None:
-        """Let go of the directory."""
+        """Close the directory's descriptor."""
         if self._at is not None:
             os.close(self._at)
             self._at = None
@@ -62,13 +65,13 @@ class Directory:
             status = os.fstat(file)
             _trust(status)
             if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
-                raise UntrustedError(f"{name} is no file of ours")
+                raise UntrustedError(f"{name} is not a regular file, or is too large")
             return os.read(file, limit)
         finally:
             os.close(file)
 
     def create(self, name: str, data: bytes = b"") -> None:
-        """Make a file, 0600 from the start, and bring `data` to the disk. Raises OSError."""
+        """Create a file, with mode 0600 from the start; write and sync `data`. Raises OSError."""
         file = os.open(self._name(name), _CREATE, 0o600, dir_fd=self._at)
         try:
             while data:
@@ -82,7 +85,7 @@ class Directory:
         os.replace(self._name(source), self._name(target), src_dir_fd=self._at, dst_dir_fd=self._at)
 
     def remove(self, name: str) -> None:
-        """Remove a file, be it there or not. Raises OSError."""
+        """Remove a file; it need not exist. Raises OSError."""
         try:
             os.unlink(self._name(name), dir_fd=self._at)
         except FileNotFoundError:
@@ -102,7 +105,7 @@ class Directory:
         return os.open(self._name(name), flags, 0o600, dir_fd=self._at)
 
     def is_same(self, name: str, file: int) -> bool:
-        """Whether the open `file` is still what `name` stands for."""
+        """Whether `name` is still the name of the open `file`."""
         try:
             named = os.stat(self._name(name), dir_fd=self._at, follow_symlinks=False)
         except FileNotFoundError:
@@ -116,7 +119,7 @@ class Directory:
 def open_log(path: str) -> int:
     """Return a descriptor to append to the file `path`, made with mode 0600 if it is missing.
 
-    Raises OSError, UntrustedError if it is not ours alone.
+    Raises OSError, UntrustedError if others own it or can access it.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -132,7 +135,8 @@ def open_log(path: str) -> int:
 def make_directory(path: str) -> None:
     """Make a directory and its parents with mode 0700. Raises OSError.
 
-    Under sudo, which may keep its user's HOME, none is made there: the user could not enter it.
+    Under sudo, which may keep the HOME of the user who called it, none is made in that user's
+    directories: root would own it, and the user could not enter it. That raises UntrustedError.
     """
     missing = []
     while path and not os.path.isdir(path):
@@ -148,7 +152,7 @@ def make_directory(path: str) -> None:
 
 
 def _trust(status: os.stat_result) -> None:
-    """Raise UntrustedError unless the file is our own and nobody else may touch it."""
+    """Raise UntrustedError unless this user owns the file and nobody else has access to it."""
     if not _POSIX:
         return
     if status.st_uid != os.geteuid():

@@ -1,7 +1,7 @@
-"""The debug log that AWS_ECR_LOG_FILE asks for, and the redaction of what others say.
+"""The debug log that AWS_ECR_LOG_FILE asks for, and the redaction of text from other programs.
 
-Two nets under every secret: the parts of botocore that print requests, answers and signatures are
-never heard, and whatever looks like a secret or is one of this environment's is struck out.
+Two measures keep secrets out: the loggers of botocore that print requests, answers and signatures
+are never enabled, and text that looks like a secret or is one from the environment is redacted.
 """
 
 import logging
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from .environment import secret_values
 from .files import open_log
 
-# What they say helps, and holds no request, answer or signature.
+# The loggers whose lines help, and hold no request, answer or signature.
 _HEARD = (
     "ecr_credential_helper",
     "botocore.configprovider",
@@ -23,7 +23,7 @@ _HEARD = (
     "botocore.utils",
     "urllib3.connectionpool",
 )
-# A secret access key is 40 characters of base64, tokens are much longer, and no name is either.
+# A secret access key is 40 characters of base64, tokens are much longer; names are neither.
 _LOOKS_SECRET = re.compile(
     r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/])|[A-Za-z0-9+/_=-]{100,}", re.ASCII
 )
@@ -34,18 +34,18 @@ _logger = logging.getLogger("ecr_credential_helper")
 
 
 def redacted(text: str) -> str:
-    """Return `text` without anything that is or looks like a secret, or logs in to a URL's host."""
+    """Return `text` without what is or looks like a secret, and without the userinfo of URLs."""
     for value in secret_values():
         text = text.replace(value, _STRUCK)
     return _LOOKS_SECRET.sub(_STRUCK, _USERINFO.sub(f"{_STRUCK}@", text))
 
 
 def start(path: str) -> Callable[[str], None]:
-    """Begin the log in the file `path`, which is made with mode 0600; return how to write a line.
+    """Start the log in the file `path`, made with mode 0600; return a function that logs a line.
 
-    Raises OSError if it cannot be opened, or belongs to or can be read by others.
+    Raises OSError if it cannot be opened, or if others own it or have access to it.
     """
-    logging.raiseExceptions = False  # a full disk costs lines of the log, and says nothing
+    logging.raiseExceptions = False  # on a full disk, lines are lost without a message
     handler = logging.StreamHandler(os.fdopen(open_log(path), "a", encoding="utf-8"))
     handler.setFormatter(_Redacting("%(asctime)s %(process)d %(name)s: %(message)s"))
     for name in _HEARD:

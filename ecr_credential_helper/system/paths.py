@@ -1,7 +1,7 @@
-"""Where our files are: the directories of platformdirs, found without importing it.
+"""The paths of this program's files: those that platformdirs gives, found without importing it.
 
-Importing platformdirs costs more than a warm get. On Linux and macOS its rule is two lines, kept
-here and held equal to it by a test; everywhere else platformdirs itself is asked.
+Importing platformdirs takes longer than a cache hit. On Linux and macOS its rule is two lines; they
+are copied here, and a test checks that the results are equal. Elsewhere platformdirs is imported.
 """
 
 import os
@@ -19,7 +19,7 @@ _DEFAULTS = {
 def cache_directory() -> str:
     """Return the directory of the cache, which need not exist.
 
-    Raises RuntimeError if no home directory can be told.
+    Raises RuntimeError if there is no home directory.
     """
     chosen = os.environ.get("AWS_ECR_CACHE_DIR")
     if chosen:
@@ -34,7 +34,7 @@ def cache_directory() -> str:
 def settings_file() -> str:
     """Return the path of the settings file, which need not exist.
 
-    Raises RuntimeError if no home directory can be told.
+    Raises RuntimeError if there is no home directory.
     """
     chosen = os.environ.get("AWS_ECR_CONFIG_FILE")
     if chosen:
@@ -62,7 +62,7 @@ def aws_expanded(path: str) -> str:
 
 
 def expanded(path: str) -> str:
-    """Return `path` with its `~` expanded. Raises RuntimeError if there is nothing to put there."""
+    """Return `path` with its `~` expanded. Raises RuntimeError if there is no home directory."""
     whole = os.path.expanduser(path)
     if path.startswith("~") and whole.startswith(("~", NO_HOME)):
         raise RuntimeError(f"no home directory for {path}")
@@ -70,13 +70,13 @@ def expanded(path: str) -> str:
 
 
 def _is_plain() -> bool:
-    """Whether this platform's rule is the one written here. Android calls itself Linux too."""
+    """Whether the rule written here holds on this platform. Android calls itself Linux too."""
     android = "ANDROID_DATA" in os.environ or hasattr(sys, "getandroidapilevel")
     return sys.platform in _DEFAULTS and not android
 
 
 def _user_directory(variable: str, default: str) -> str:
-    """Return our directory below an XDG variable's; one that is not absolute does not count."""
+    """Return this program's directory in that of an XDG variable; it is ignored if not absolute."""
     base = os.environ.get(variable, "")
     if not os.path.isabs(base):
         base = _home() + default.removeprefix("~")
@@ -84,7 +84,7 @@ def _user_directory(variable: str, default: str) -> str:
 
 
 def _home() -> str:
-    """Return the home directory; one that is not absolute does not count. Raises RuntimeError."""
+    """Return the home directory, ignoring one that is not absolute. Raises RuntimeError."""
     home = os.environ.get("HOME", "")
     if not os.path.isabs(home):
         import pwd

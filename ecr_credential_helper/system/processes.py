@@ -1,4 +1,4 @@
-"""Processes: one of our own that nobody waits for, and those that must not outlive us."""
+"""Start this program as a detached process, and end child processes that hang."""
 
 import os
 import sys
@@ -8,9 +8,9 @@ _GRACE = 0.5
 
 
 def own_command(arguments: list[str]) -> list[str]:
-    """Return the command that starts this program with `arguments`, wherever PATH leads.
+    """Return the command that starts this same program with `arguments`, without searching PATH.
 
-    A script is started as one again: what it is of need not be on the path of a Python alone.
+    If it runs as a script, the script is named: it may be able to import what plain Python cannot.
     """
     main = sys.modules["__main__"]
     if getattr(sys, "frozen", False):
@@ -23,11 +23,11 @@ def own_command(arguments: list[str]) -> list[str]:
 
 
 def detach(arguments: list[str]) -> None:
-    """Start ourselves in a session of its own, without terminal and streams. Raises OSError."""
+    """Start this program in a new session, without terminal and streams. Raises OSError."""
     command = own_command(arguments)
-    if sys.platform == "linux":  # where it is sure to know setsid; subprocess costs 12 ms
+    if sys.platform == "linux":  # posix_spawn has setsid there; importing subprocess takes 12 ms
         streams = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)]
-        # What the caller left open to us, and waits for the end of, is not for the child.
+        # The child must not inherit a pipe of the caller, who may wait until it is closed.
         opened = map(int, os.listdir("/proc/self/fd"))
         closing = [(os.POSIX_SPAWN_CLOSE, n) for n in opened if n not in range(3)]
         actions = [*streams, *closing]
@@ -42,17 +42,17 @@ def detach(arguments: list[str]) -> None:
 
 
 def end_children() -> None:
-    """End what we started and still runs: a credential_process that hangs, and what it started.
+    """End the child processes that still run: a hanging credential_process, and what it started.
 
-    What does not end when it is asked to is ended by force a moment later. Linux lists a process's
-    children; elsewhere there is no such list, and they are left alone.
+    Each gets SIGTERM, and half a second later SIGKILL. Only Linux lists the children of a process;
+    elsewhere they are left running.
     """
     import select
     import signal
 
     asked = []
     for process in _descendants("self"):
-        try:  # by descriptor: in a moment the number may be another process's
+        try:  # by descriptor: a process id may be reused by another process
             handle = os.pidfd_open(int(process))
             asked.append(handle)
             signal.pidfd_send_signal(handle, signal.SIGTERM)
@@ -70,7 +70,7 @@ def end_children() -> None:
 
 
 def _descendants(process: str) -> list[str]:
-    """Return the ids of the children of a process, and of theirs, as long as all of them run."""
+    """Return the ids of the running children of a process, and of their children, and so on."""
     import glob
 
     found = []
@@ -86,7 +86,7 @@ def _descendants(process: str) -> list[str]:
 
 
 def restore_echo() -> None:
-    """Let the terminal show again what is typed, if a prompt for MFA was cut off."""
+    """Make the terminal show typed text again, if a prompt for an MFA code was interrupted."""
     try:
         import termios
 

@@ -1,1 +1,1 @@
-"""The tokens at hand: where they are kept, for which identity, and how a new one is fetched."""
+"""Authorization tokens: the cache, the identity they are kept for, and how they are fetched."""

@@ -1,4 +1,4 @@
-"""A refresh that nobody waits for: a detached process of our own."""
+"""Refresh a token in the background, in a detached process."""
 
 import os
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 VERB = "refresh-in-background"
 
-_PATIENCE = 60.0
+_RETRY_SECONDS = 60.0
 
 
 def start(key: Key, cache: Cache, clock: "Callable[[], float]") -> bool:
-    """See to it that the token under `key` is refreshed; False if it must be done in line.
+    """Refresh the token under `key` in the background; False if the caller must refresh it itself.
 
-    A mark beside the entry says that a process is at it, or failed at it within the last minute:
-    then there is nothing to start.
+    A mark (a file beside the cache entry) says that a process is refreshing it, or failed to within
+    the last minute: then no process is started, and the answer is True.
     """
     if os.environ.get("AWS_ECR_DISABLE_BACKGROUND_REFRESH"):
         return False
     try:
         if _mark(key, cache, clock):
-            # Between our look at the entry and the mark, another refresh may have come and gone.
+            # Another refresh may have finished between the read of the entry and the mark.
             entry = cache.load(key)
             if entry and entry.stage(clock()) == FRESH:
                 unmark(key, cache)
@@ -38,7 +38,7 @@ def start(key: Key, cache: Cache, clock: "Callable[[], float]") -> bool:
 
 
 def unmark(key: Key, cache: Cache) -> None:
-    """Take away the mark of a refresh that succeeded."""
+    """Remove the mark of a refresh that succeeded."""
     try:
         with Directory(cache.path) as directory:
             directory.remove(_mark_name(key))
@@ -47,11 +47,11 @@ def unmark(key: Key, cache: Cache) -> None:
 
 
 def _mark(key: Key, cache: Cache, clock: "Callable[[], float]") -> bool:
-    """Set the mark; False if it is there and younger than a minute. Raises OSError."""
+    """Set the mark; False if there is one younger than a minute. Raises OSError."""
     name = _mark_name(key)
     with Directory(cache.path) as directory:
         try:
-            if abs(clock() - directory.changed(name)) < _PATIENCE:
+            if abs(clock() - directory.changed(name)) < _RETRY_SECONDS:
                 return False
             directory.remove(name)
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Tokens on disk: one small text file for each host and identity.
+"""The token cache: a directory with one small text file for each host and identity.
 
 An entry is the key it was kept under, in full, then the token:
 
@@ -12,11 +12,12 @@ An entry is the key it was kept under, in full, then the token:
     token eyJ...
     check 0123456789abcd
 
-Everything up to the empty line must be what the reader computed itself, to the byte. The number
-after `check`, and the one in the file's name, is the bytes before it read as one large number,
-modulo the prime 2**56 - 5: damage shows, and it takes one line in C.
+Everything up to and including the empty line must equal, byte for byte, what the reader computed
+itself. The number after `check` is a checksum of all bytes before it: they are read as one large
+number, modulo the prime 2**56 - 5, which detects damage and is one line of C. The number in the
+file's name is the same checksum, of the key.
 
-Whatever is not exactly so is a miss, never an error.
+A file that differs from this in any way is a cache miss, never an error.
 """
 
 import os
@@ -32,19 +33,19 @@ _SIZE_LIMIT = 256 * 1024
 _LAST_SECONDS = 60
 _DEBRIS_AGE = 3600.0
 _LONGEST_LIFE = 24 * 3600.0
-_LAST_TIME = 2**43  # with numbers much larger the arithmetic of stages would end
+_LAST_TIME = 2**43  # epoch seconds; much larger numbers would overflow in Entry.stage
 
 
 def digest(data: bytes) -> str:
-    """Return fourteen hexadecimal digits that stand for `data`."""
+    """Return the checksum of `data`: fourteen hexadecimal digits."""
     return f"{int.from_bytes(data, 'big') % _PRIME:014x}"
 
 
 class Key:
     """What an entry is kept under: a subject and an identity.
 
-    The subject is a host, or a name with an underscore, which no host has, for what is not kept for
-    one host alone. `name` is the file's name, `prefix` the head of its content.
+    The subject is a host; or, for an entry that is not for one host alone, a name with an
+    underscore, which no host has. `name` is the file's name, `prefix` the start of its content.
     """
 
     __slots__ = ("name", "prefix", "subject")
@@ -56,10 +57,10 @@ class Key:
 
 
 class Entry:
-    """A token and the time it is good for, in epoch seconds of the local clock.
+    """A token and when it was issued and expires, in epoch seconds of the local clock.
 
-    `source` is the credential source that paid for it, as botocore names it; "docker login" for a
-    token that was brought along, "none" for the memory that there was no source.
+    `source` is the credential source it was requested with, as botocore names it; "docker login"
+    for a token that a login stored, "none" for an entry that says that no source was found.
     """
 
     __slots__ = ("expires", "issued", "source", "token")
@@ -71,11 +72,11 @@ class Entry:
         self.token = token
 
     def stage(self, now: float) -> int:
-        """Return how far the token is in its life at `now`.
+        """Return the stage of the token's life at `now`.
 
-        FRESH: in its first half. AGING: past it, to be served and refreshed. LATE: in its last
-        eighth, to be refreshed before it is served. DEAD: in its last minute, past it, or issued
-        in the future; never to be served.
+        FRESH: in the first half. AGING: in the second half; served, and refreshed. LATE: in the
+        last eighth; refreshed before it is served. DEAD: in the last minute, expired, or issued in
+        the future; never served.
         """
         life = self.expires - self.issued
         left = self.expires - now
@@ -95,7 +96,7 @@ class Cache:
         self.path = path
 
     def load(self, key: Key) -> Entry | None:
-        """Return the entry under `key`, None where there is none that can be trusted."""
+        """Return the entry under `key`, None if there is none that can be trusted."""
         try:
             with Directory(self.path) as directory:
                 return decode(directory.read(key.name, _SIZE_LIMIT), key.prefix)
@@ -152,7 +153,7 @@ class Cache:
         return found
 
     def clear(self) -> int:
-        """Drop every entry, and what killed processes left of one; return how many entries.
+        """Drop all entries, and temporary files of killed processes; return the number of entries.
 
         Raises OSError.
         """
@@ -167,7 +168,7 @@ class Cache:
         return dropped
 
     def sweep(self, now: float) -> None:
-        """Drop what is of no more use: dead entries, and debris of processes that were killed."""
+        """Drop what is no longer of use: dead entries, and old files that killed processes left."""
         try:
             with Directory(self.path) as directory:
                 for name in directory.names():
@@ -181,7 +182,7 @@ class Cache:
 
 
 class NoCache(Cache):
-    """The cache where there is none: its directory has no name, so nothing is ever found in it."""
+    """A cache that is always empty: its directory has no name, so nothing is ever found in it."""
 
     __slots__ = ()
 
@@ -208,9 +209,9 @@ def encode(entry: Entry, prefix: bytes) -> bytes:
 
 
 def decode(data: bytes, prefix: bytes) -> Entry | None:
-    """Return the entry of which `encode` makes `data` under `prefix`.
+    """Return the entry in `data`: the one that `encode` turns into `data` under `prefix`.
 
-    None, or a ValueError, says that there is no such entry.
+    Returns None or raises ValueError if there is no such entry.
     """
     body = data.rpartition(b"check ")[0]
     if not body.startswith(prefix):
@@ -230,7 +231,7 @@ def decode(data: bytes, prefix: bytes) -> Entry | None:
 def _read(directory: Directory, name: str) -> tuple[Key, bytes, Entry] | None:
     """Return the entry in the file `name`, with its key and identity; None if it is no entry.
 
-    Raises OSError and ValueError, which say so too.
+    Raises OSError if it cannot be read, ValueError if it is no entry.
     """
     subject = subject_of(name)
     head = b"%shost %s\n" % (_VERSION_LINE, subject.encode())
@@ -243,7 +244,7 @@ def _read(directory: Directory, name: str) -> tuple[Key, bytes, Entry] | None:
 
 
 def _is_debris(name: str) -> bool:
-    """Whether a file of the cache directory is not an entry, but something we made for one."""
+    """Whether a file in the cache directory is a temporary file, lock or mark of an entry."""
     entry_name, _, kind = name.rpartition(".")
     if kind == "tmp":
         entry_name = entry_name.rpartition(".")[0]
@@ -251,7 +252,7 @@ def _is_debris(name: str) -> bool:
 
 
 def _is_waste(directory: Directory, name: str, now: float) -> bool:
-    """Whether a file of the cache directory is an entry past its life, or left-over debris."""
+    """Whether a file in the cache directory is a useless entry, or an old left-over file."""
     if not subject_of(name):
         return _is_debris(name) and abs(now - directory.changed(name)) > _DEBRIS_AGE
     try:
@@ -259,7 +260,7 @@ def _is_waste(directory: Directory, name: str, now: float) -> bool:
         entry = decode(data, data.partition(b"\n\n")[0] + b"\n\n")
     except ValueError:
         entry = None
-    if entry is None:  # damaged, or of another version: no use to us, after a day to nobody
+    if entry is None:  # damaged, or of another version, which may use it for a day
         return abs(now - directory.changed(name)) > _LONGEST_LIFE
-    # Of a clock that was wrong: the time until it may be served is longer than any token lives.
+    # Issued over a day ahead: the clock was wrong, and no token lives until it could be served.
     return entry.expires <= now or entry.issued > now + _LONGEST_LIFE

@@ -1,4 +1,4 @@
-"""The token of a `docker login`, which a person or a script brings along."""
+"""The expiry of a token that was not fetched here, but given to `docker login`."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ def expiry_of(secret: str, now: float) -> int | None:
     """Return when the ECR password `secret` expires, in epoch seconds; None if it does not say.
 
     It is base64 of a JSON object whose `expiration` is epoch seconds. AWS does not document that,
-    so it counts only as a bound: never beyond the twelve hours that AWS does document, or below 0.
+    so the result is limited: from 0 to `now` plus the twelve hours that AWS does document.
     """
     try:
         document = json.loads(base64.b64decode(secret, validate=True))

@@ -1,6 +1,6 @@
-"""Fetch a token that the cache does not have: one process asks AWS for all that wait for it.
+"""Fetch a token on a cache miss: one process asks AWS, for all processes that wait for it.
 
-Take the lock, look into the cache again, ask AWS, fill the cache. Never on the way of a warm get.
+Take the lock, look in the cache again, ask AWS, fill the cache. Not used on a cache hit.
 """
 
 from ecr_credential_helper.aws.token_request import TokenRequest
@@ -29,10 +29,10 @@ def fetch(
     clock: "Callable[[], float]",
     tell: "Callable[[str], None]",
 ) -> Entry:
-    """Return a fresh token for `target`, from AWS or from a process that asked AWS just now.
+    """Return a fresh token for `target`, from AWS or from another process that just asked AWS.
 
     A token serves every registry of its region, so it is kept for the region as well as for the
-    host, if the registry has one. `identity` is the part of the key that the AWS settings decide;
+    host, if the registry has one. `identity` is the part of the key that the AWS settings set;
     `clock` gives epoch seconds; `tell` takes one line for stderr if the token cannot be kept.
 
     Raises NoAWSCredentials if there are none, which is remembered for a minute, and HelperError for
@@ -71,7 +71,7 @@ def _ask(request: TokenRequest, clock: "Callable[[], float]", deadline: Deadline
     """Ask AWS for a token until the deadline. Raises HelperError."""
     import gc
 
-    gc.disable()  # botocore makes many objects that live until the end: a tenth of its time
+    gc.disable()  # a tenth of botocore's time: it makes many objects that are never freed
 
     def work() -> Entry:
         from ecr_credential_helper.aws import crt
@@ -87,7 +87,7 @@ def _ask(request: TokenRequest, clock: "Callable[[], float]", deadline: Deadline
 
 
 def _keep(cache: Cache, entry: Entry, keys: list[Key], tell: "Callable[[str], None]") -> None:
-    """Keep `entry` under each of `keys`; where that fails it costs a call, never an answer."""
+    """Keep `entry` under each of `keys`; if that fails, only a warning is given."""
     try:
         for key in keys:
             cache.save(key, entry)

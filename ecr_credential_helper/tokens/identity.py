@@ -1,11 +1,11 @@
-"""Who would be asked for a token, judged from configuration alone.
+"""The identity a token is requested as, described from configuration alone.
 
-No credential is resolved to know it: that would mean IMDS, STS or SSO on every call. Everything in
-reach that can change which principal AWS sees is written down instead; a token is only ever used
-under the very same description.
+No credential is resolved for this: that would mean IMDS, STS or SSO on every call. The description
+holds everything at hand that can change which principal AWS sees; a token is only ever used under
+exactly the same description.
 
-What configuration cannot show is a role that was swapped behind the same settings: another role
-attached to the instance, a credential_process that changes its mind, another container token.
+What configuration cannot show is another role behind the same settings: another role attached to
+the instance, a credential_process that gives other credentials, another container token.
 """
 
 import os
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ecr_credential_helper.settings import Target
 
-# These choose no principal: they steer us, the AWS CLI's looks, and patience.
+# These do not change the principal: they set the AWS CLI's output, retries and timeouts.
 _HARMLESS = frozenset(
     (
         "AWS_DEFAULT_OUTPUT",
@@ -34,7 +34,7 @@ _OURS = ("AWS_ECR_", "AWS_CLI_")
 
 
 def current() -> bytes:
-    """Return the description of the identity that the present settings lead to.
+    """Return the description of the identity that the current settings lead to.
 
     It is lines of text: the machine, the files that can name a principal, the AWS variables. No
     secret is in it.
@@ -42,22 +42,22 @@ def current() -> bytes:
     lines = [f"machine {os.uname().nodename} {_machine_id()}" if hasattr(os, "uname") else ""]
     lines += [f"file {path} {_state(path)}" for path in _files()]
     variables = [
-        f"variable {name}={value}" for name, value in os.environ.items() if value and _tells(name)
+        f"variable {name}={value}" for name, value in os.environ.items() if value and _is_part(name)
     ]
-    # Bytes, whatever the locale: the packaged program computes the same in C.
+    # Bytes, whatever the locale: the packaged program computes the same bytes in C.
     written = [*map(os.fsencode, lines), *sorted(map(os.fsencode, variables))]
     return b"".join(_escaped(line) + b"\n" for line in written)
 
 
 def with_target(identity: bytes, target: "Target") -> bytes:
-    """Return `identity` and what an entry of the settings file adds to it: profile and role."""
+    """Return `identity` with what an entry of the settings file adds to it: profile and role."""
     chosen = {"profile": target.profile, **(target.role.parameters if target.role else {})}
     lines = [f"target {name}={value}".encode() for name, value in chosen.items() if value]
     return identity + b"".join(_escaped(line) + b"\n" for line in lines)
 
 
 def without_target(identity: bytes) -> tuple[bytes, dict[str, str]]:
-    """Return what `with_target` made `identity` of: what it began with, and what was added."""
+    """Undo `with_target`: return the `identity` that it was given, and what it added."""
     settings, mark, added = identity.partition(b"\ntarget ")
     if not mark:
         return identity, {}
@@ -65,21 +65,21 @@ def without_target(identity: bytes) -> tuple[bytes, dict[str, str]]:
     return settings + b"\n", dict(pair.split("=", 1) for pair in pairs)
 
 
-def _tells(name: str) -> bool:
-    """Whether the variable `name` can change the principal, and is no secret."""
+def _is_part(name: str) -> bool:
+    """Whether the variable `name` is in the description: can change the principal, no secret."""
     if not name.startswith("AWS_") or name in _HARMLESS or name.startswith(_OURS):
         return False
     return not is_secret(name)
 
 
 def _files() -> list[str]:
-    """Return the paths of the files that botocore and we read settings from."""
+    """Return the paths of the files that botocore and this program read settings from."""
     files = paths.aws_files()
     try:
         files.append(paths.settings_file())
     except RuntimeError:
         pass
-    # botocore still reads the files of the tools before it.
+    # botocore still reads the files of its predecessor boto and of older AWS tools.
     boto = os.environ.get("BOTO_CONFIG")
     files += (
         [paths.aws_expanded(boto)] if boto else ["/etc/boto.cfg", paths.aws_expanded("~/.boto")]
@@ -89,7 +89,7 @@ def _files() -> list[str]:
 
 
 def _state(path: str) -> str:
-    """Return what changes when the file does; "-" if it is not there."""
+    """Return text that changes when the file does; "-" if it is not there."""
     try:
         at = os.stat(path)
     except (OSError, ValueError):
@@ -98,14 +98,14 @@ def _state(path: str) -> str:
 
 
 def _machine_id() -> str:
-    """Return the machine's id (man 5 machine-id); "-" where there is none."""
+    """Return the machine's id (man 5 machine-id); "-" if there is none."""
     try:
         file = os.open("/etc/machine-id", os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:
         return "-"
     try:
         return os.fsdecode(os.read(file, 64).strip()) or "-"
-    except OSError:  # a directory, where a container mounts a file that the host lacks
+    except OSError:  # a directory: a container runtime makes one if the host lacks the file
         return "-"
     finally:
         os.close(file)

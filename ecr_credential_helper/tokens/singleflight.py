@@ -1,7 +1,8 @@
-"""One flight: of many processes that need the same token at once, one asks AWS.
+"""Singleflight: of many processes that need the same token at once, only one asks AWS.
 
-The lock saves calls; correctness comes from renaming whole files. So a lock that cannot be had (no
-permission, NFS without locks, a wait that takes too long) is done without.
+The lock only saves calls; files are correct because each is written whole and then renamed. So if
+the lock cannot be taken (no permission, NFS without locks, a wait that takes too long), the work
+goes on without it.
 """
 
 import os
@@ -17,8 +18,8 @@ _LONGEST_PAUSE = 0.05
 class SingleFlight:
     """Hold the lock `name` in the directory `path` while the body of a `with` runs.
 
-    Waits for it at most `seconds`; the body runs in any case. The kernel lets go of the lock when
-    its holder dies.
+    Waits for it at most `seconds`; the body runs in any case. The kernel releases the lock when its
+    holder dies.
     """
 
     def __init__(self, path: str, name: str, seconds: float) -> None:
@@ -43,7 +44,7 @@ class SingleFlight:
 
 
 def _acquire(directory: Directory, name: str, seconds: float) -> int | None:
-    """Return the descriptor that holds the lock, None if it cannot be had."""
+    """Return the descriptor that holds the lock, None if it cannot be taken."""
     end = time.monotonic() + seconds
     pause = _FIRST_PAUSE
     while True:

@@ -1,10 +1,10 @@
-/* The front door: answers a `get` whose token lies fresh in the cache, and knows nothing else.
+/* The front door, a small program in C: it answers a `get` for which the cache has a fresh token.
  *
- * It computes the key that ecr_credential_helper/identity.py and cache.py compute, reads the entry
- * under the same checks as files.py, and prints what verbs.get prints. Whatever else is asked, and
- * wherever there is the least doubt, the Python program takes its place, stdin included. It never
- * writes a file, never reads settings, never talks to a network. tests/test_front.py holds both to
- * the same answers.
+ * It computes the key that tokens/identity.py and tokens/cache.py in ecr_credential_helper compute,
+ * reads the cache entry with the same checks as system/files.py, and prints what verbs.get prints.
+ * For any other request, and in every case of doubt, the Python program takes its place, with the
+ * same stdin. It never writes a file, reads settings or uses the network.
+ * tests/packaging/test_front.py checks that both programs give the same answers.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,7 +27,7 @@
 #error "the places of cache and settings are those of Linux"
 #endif
 
-/* The Python program; a relative path starts at the directory of this executable. */
+/* The Python program; a relative path is relative to the directory of this executable. */
 #ifndef PROGRAM
 #define PROGRAM "program/docker-credential-ecr"
 #endif
@@ -48,7 +48,8 @@ enum {
     LAST_SECONDS = 60,
 };
 
-/* Text that grows in a buffer of fixed size. What does not fit, or is not for us, spoils it. */
+/* Text that grows in a buffer of fixed size. It becomes "spoilt" if something does not fit, or in a
+ * case that only the Python program handles. */
 struct text {
     char *bytes;
     size_t room, size;
@@ -105,14 +106,14 @@ static void put_digest(struct text *to, const char *bytes, size_t size)
         put(to, &HEX[rest >> shift & 15], 1);
 }
 
-/* What a variable holds; an empty one is unset. */
+/* The value of a variable, or NULL; an empty one counts as unset. */
 static const char *variable(const char *name)
 {
     const char *value = getenv(name);
     return value && *value ? value : NULL;
 }
 
-/* The home directory without the slashes at its end; /dev/null stands for none. */
+/* The home directory without trailing slashes; /dev/null means that there is none. */
 static void put_home(struct text *to)
 {
     const char *home = getenv("HOME");
@@ -126,7 +127,7 @@ static void put_home(struct text *to)
     put(to, home, size);
 }
 
-/* A path with ~ expanded; other users' homes are not for us. */
+/* A path with ~ expanded; other users' homes are left to the Python program. */
 static void put_path(struct text *to, const char *path)
 {
     if (*path != '~') {
@@ -141,7 +142,7 @@ static void put_path(struct text *to, const char *path)
         put_string(to, "/");
 }
 
-/* Our directory below an XDG directory; one that is not absolute does not count. */
+/* Our directory below an XDG directory; a relative one is ignored. */
 static void put_directory(struct text *to, const char *name, const char *otherwise)
 {
     const char *base = variable(name);
@@ -156,7 +157,7 @@ static void put_directory(struct text *to, const char *name, const char *otherwi
     put_string(to, NAME);
 }
 
-/* identity.py: current(), line by line. */
+/* tokens/identity.py: current(), line by line. */
 
 static void put_machine(struct text *key)
 {
@@ -194,7 +195,7 @@ static void put_time(struct text *key, struct timespec time)
     put_number(key, (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec);
 }
 
-/* The line of one file: its path, and what changes when the file does. */
+/* The line of one file: its path, and those values of stat() that change when the file changes. */
 static void put_file(struct text *key, const struct text *path)
 {
     struct stat at;
@@ -221,7 +222,7 @@ static void put_file(struct text *key, const struct text *path)
     put_string(key, "\n");
 }
 
-/* The line of the file that a variable names, or else of `otherwise`; NULL is no file. */
+/* The line of the file that a variable names, or else of `otherwise`; NULL means no file. */
 static void put_named_file(struct text *key, const char *name, const char *otherwise)
 {
     char buffer[PATH_MAX];
@@ -256,7 +257,7 @@ static void put_files(struct text *key)
     put_named_file(key, "AWS_CREDENTIAL_FILE", NULL);
 }
 
-/* Whether the variable in `pair` can change the principal, and is no secret. */
+/* Whether the variable in `pair` can change the principal, and is not a secret. */
 static bool tells(const char *pair)
 {
     static const char *const harmless[] = {
@@ -306,7 +307,7 @@ static void put_variables(struct text *key)
     qsort(pairs, count, sizeof *pairs, compare);
     for (size_t i = 0; i < count; i++) {
         size_t name = strcspn(pairs[i], "=") + 1;
-        if (i && !strncmp(pairs[i - 1], pairs[i], name)) /* set twice: who is to say which counts */
+        if (i && !strncmp(pairs[i - 1], pairs[i], name)) /* set twice: unclear which counts */
             key->spoilt = true;
         if (!pairs[i][name])
             continue;
@@ -318,7 +319,8 @@ static void put_variables(struct text *key)
 
 /* protocol.py and registry.py: what a client sent, and the host in it. */
 
-/* Take off one line ending, then spaces; false if what is left is not plain, printable ASCII. */
+/* Remove one line ending, then spaces at both ends; false if the rest is not printable ASCII, or
+ * has an at sign, a backslash or a quote. */
 static bool trim(struct text *url)
 {
     if (url->size && url->bytes[url->size - 1] == '\n') {
@@ -378,9 +380,9 @@ static void put_host(struct text *to, const char *url)
         to->spoilt = true;
 }
 
-/* files.py and cache.py: the entry, its form and its time. */
+/* system/files.py and tokens/cache.py: the cache entry, its format and its time. */
 
-/* Whether a file is our own and nobody else may touch it. */
+/* Whether we own a file and nobody else has access to it. */
 static bool trusted(int file, struct stat *at)
 {
     return file >= 0 && !fstat(file, at) && at->st_uid == geteuid() &&
@@ -407,7 +409,7 @@ static void put_entry(struct text *to, const char *path, const char *name)
         close(directory);
 }
 
-/* Step over what has to come next; false if it does not. */
+/* Step over `expected`; false if the text at this place is something else. */
 static bool step(const char **at, const char *expected)
 {
     size_t size = strlen(expected);
@@ -430,14 +432,15 @@ static bool step_seconds(const char **at, const char *name, int64_t *seconds)
     return step(at, "\n");
 }
 
-/* Whether `now` is in the first half of the life of a token. As in cache.py, to the last bit. */
+/* Whether `now` is in the first half of a token's lifetime: the same arithmetic as in
+ * tokens/cache.py, so that the result is always the same. */
 static bool fresh(int64_t issued, int64_t expires, double now)
 {
     double left = (double)expires - now, life = (double)(expires - issued);
     return (double)issued <= now && left > LAST_SECONDS && left > life / 2;
 }
 
-/* The token of an entry that is exactly what cache.encode writes under `key`, and fresh. */
+/* The token of an entry, if it is exactly what cache.encode writes for `key`, and fresh. */
 static void put_token(struct text *to, const struct text *entry, const struct text *key,
                       double now)
 {
@@ -471,7 +474,7 @@ static void put_token(struct text *to, const struct text *entry, const struct te
     put(to, token, size);
 }
 
-/* The answer of `get` to what a client sent; spoilt if the Python program has to give it. */
+/* The answer of `get` to what a client sent; spoilt if the Python program has to answer. */
 static void put_answer(struct text *to, const struct text *request, double now)
 {
     static char url_buffer[URL_LIMIT + 1], key_buffer[ENTRY_LIMIT], entry_buffer[ENTRY_LIMIT + 2];
@@ -502,7 +505,7 @@ static void put_answer(struct text *to, const struct text *request, double now)
         put_path(&path, variable("AWS_ECR_CACHE_DIR"));
     else
         put_directory(&path, "XDG_CACHE_HOME", "/.cache");
-    while (path.size > 1 && path.bytes[path.size - 1] == '/') /* it would have a link followed */
+    while (path.size > 1 && path.bytes[path.size - 1] == '/') /* it would make a link followed */
         path.bytes[--path.size] = '\0';
     if (key.spoilt || name.spoilt || path.spoilt)
         return;
@@ -516,16 +519,16 @@ static void put_answer(struct text *to, const struct text *request, double now)
     put_string(to, "\"}\n");
 }
 
-/* The process: streams, and the Python program in our place. */
+/* The process: its streams, and starting the Python program in its place. */
 
-/* Wait until a stream can go on that its owner's event loop made one that does not block. */
+/* Wait until a stream is ready: it may be non-blocking, as its owner's event loop made it. */
 static void wait_for(int stream, short event)
 {
     struct pollfd wanted = {.fd = stream, .events = event};
     poll(&wanted, 1, -1);
 }
 
-/* Write all of it; false if nobody listens any more. */
+/* Write all of it; false on an error, such as when nobody reads it any more. */
 static bool write_all(int stream, const char *bytes, size_t size)
 {
     while (size) {
@@ -542,8 +545,8 @@ static bool write_all(int stream, const char *bytes, size_t size)
     return true;
 }
 
-/* Read stdin to its end and keep as much as the Python program would look at: one byte more than a
- * server URL can have. False, with errno, if it cannot be read. */
+/* Read stdin to its end and keep as much as the Python program would look at: one byte more than
+ * the longest server URL. False, with errno, if it cannot be read. */
 static bool read_request(struct text *request)
 {
     char chunk[4096];
@@ -560,7 +563,8 @@ static bool read_request(struct text *request)
     }
 }
 
-/* Have stdin read once more what was read from it; what a pipe may not hold, a child feeds it. */
+/* Make what was read from stdin readable there again, through a pipe; if it may not fit into the
+ * pipe, a child process writes it. */
 static bool put_back(const struct text *request)
 {
     int ends[2];
@@ -579,12 +583,12 @@ static bool put_back(const struct text *request)
     return moved;
 }
 
-/* Become the Python program. If that fails the protocol's way to say so is stdout and a 1. */
+/* Become the Python program. If that fails, say so as in the protocol: on stdout, with status 1. */
 static int hand_over(char **argv)
 {
     char buffer[PATH_MAX];
     struct text path = TEXT(buffer);
-    if (*PROGRAM != '/') { /* from where we are, behind all links; there may be no /proc to ask */
+    if (*PROGRAM != '/') { /* relative to this executable, links resolved; there may be no /proc */
         const char *self = (const char *)getauxval(AT_EXECFN);
         path.spoilt = !self || !realpath(self, buffer);
         path.size = path.spoilt ? 0 : (size_t)(strrchr(buffer, '/') - buffer) + 1;
@@ -603,7 +607,7 @@ int main(int argc, char **argv)
     struct text request = TEXT(request_buffer), answer = TEXT(answer_buffer);
     struct timespec now;
 
-    /* What is opened here must not take the place of a stream that the caller closed. */
+    /* If the caller closed a stream, a file opened here would take its number: hand over. */
     bool get = argc == 2 && !strcmp(argv[1], "get") && !clock_gettime(CLOCK_REALTIME, &now);
     for (int stream = 0; stream < 3; stream++)
         get = get && fcntl(stream, F_GETFD) >= 0;
@@ -611,7 +615,7 @@ int main(int argc, char **argv)
         return hand_over(argv);
 
     if (!read_request(&request)) {
-        /* Half a request is none: the Python program must fail to read it, too. */
+        /* Half a request is not a request: the Python program must fail to read it, too. */
         int unreadable = request.size ? open("/dev/null", O_WRONLY | O_CLOEXEC) : 0;
         return unreadable >= 0 && dup2(unreadable, 0) == 0 ? hand_over(argv) : 1;
     }

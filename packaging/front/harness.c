@@ -1,9 +1,10 @@
-/* The front door without its door: what it would answer, for many cases in one process.
+/* A test harness for the front door (front.c): what it would answer, for many cases in one process.
  *
  * A case on stdin is a size (32 bits), the time (a double), the number of environment strings (32
  * bits), these strings, each with its NUL, and the bytes a client sends. The answer on stdout is a
- * size and so many bytes, or a size of all ones where the Python program is to answer. All numbers
- * are in the machine's own order. With -DFUZZER it is a target of libFuzzer instead.
+ * size (32 bits) and that many bytes, or a size with all bits set if the Python program is to
+ * answer. All numbers are in the machine's byte order. With -DFUZZER it is a target of libFuzzer
+ * instead.
  */
 #define main front_main
 #include "front.c"
@@ -17,8 +18,8 @@ static char answer_buffer[URL_LIMIT + ENTRY_LIMIT + 64];
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A fresh entry around the data, the data as entry, as server URL and as environment: there is an
- * answer only if the entry says so, and it is one line of JSON. */
+/* Use the data as the middle or the rest of a cache entry, as a server URL and as an environment
+ * variable: there is an answer only if the entry is valid, and it is one line of JSON. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char entry_buffer[ENTRY_LIMIT + 2], key_buffer[ENTRY_LIMIT], url_buffer[URL_LIMIT + 2];
@@ -31,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     environ = variables;
     put(&entry, prefix, sizeof prefix - 1);
-    if (size && *data % 2) { /* an honest check, so that the form before it is looked at */
+    if (size && *data % 2) { /* a correct checksum, so that the format before it is tested */
         put(&entry, bytes + 1, size - 1);
         char check[DIGEST_SIZE + 1];
         struct text digest = TEXT(check);

@@ -1,4 +1,4 @@
-# For `pkgs.callPackage`. UNTESTED: nobody has built it; that it can be read is tested.
+# For `pkgs.callPackage`. UNTESTED: nobody has built it; only that it can be parsed is tested.
 { lib, python3Packages }:
 
 python3Packages.buildPythonApplication {

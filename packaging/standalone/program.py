@@ -1,8 +1,8 @@
 """What PyInstaller freezes: the program, without an installation around it.
 
-Its start-up code sets LD_LIBRARY_PATH and variables of its own. They are taken back: a
-credential_process would load our libraries in place of its own, and a refresh in the background
-would take itself for a part of this process.
+Its start-up code sets LD_LIBRARY_PATH and variables of its own. They are removed again: otherwise
+a credential_process would load our libraries instead of its own, and a background refresh would
+believe that it is a part of this process.
 """
 
 import os
@@ -14,6 +14,6 @@ if before is not None:
 for name in [name for name in os.environ if name.startswith("_PYI_")]:
     del os.environ[name]
 
-from ecr_credential_helper.cli import main  # noqa: E402 - after that
+from ecr_credential_helper.cli import main  # noqa: E402 - only after the variables are removed
 
 main()

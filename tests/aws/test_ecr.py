@@ -1,4 +1,4 @@
-"""The AWS room: what it believes of an answer, and the words it has for what botocore raises."""
+"""The module aws.ecr: which answers it accepts, and its messages for the errors of botocore."""
 
 import base64
 import inspect
@@ -97,7 +97,7 @@ def test_without_a_clock_of_awss_ours_has_to_do(date: str | None) -> None:
 def test_a_local_clock_that_is_wrong_does_no_harm(
     aws: Loopback, monkeypatch: pytest.MonkeyPatch, offset: float
 ) -> None:
-    """Against a server of another time, a token has the life that the server gave it."""
+    """With a server clock that differs, a token has the lifetime that the server gave it."""
     for name, value in aws.environment(with_keys=True).items():
         monkeypatch.setenv(name, value)
     aws.clock_offset = offset
@@ -149,7 +149,7 @@ def test_a_local_clock_that_is_wrong_does_no_harm(
     ids=lambda wrong: repr(wrong)[:60],
 )
 def test_an_answer_that_is_not_awss_is_refused(wrong: dict[str, Any]) -> None:
-    """Another user, no token, an odd one or an old one: a clear error, and no word of the token."""
+    """Another user, a missing, odd or old token: a clear error that does not show the token."""
     with pytest.raises(HelperError) as caught:
         ecr._checked(wrong, token_request())
     error = caught.value
@@ -185,7 +185,7 @@ def test_a_huge_token_is_refused_in_one_call(
     assert aws.count("ecr") == 1
 
 
-# The words for what botocore raises
+# The messages for the errors of botocore
 
 
 def refusal(code: str, said: str = "Said so.", operation: str = "GetAuthorizationToken") -> Any:
@@ -194,7 +194,7 @@ def refusal(code: str, said: str = "Said so.", operation: str = "GetAuthorizatio
 
 
 def in_prose(error: Exception, profile: str = "") -> HelperError:
-    """Return the explanation of `error`, after checking that it is in the program's voice."""
+    """Return the explanation of `error`, after checking that it is in the program's style."""
     explained = explain(error, token_request(profile))
     for text in (explained.message, explained.hint):
         assert "\n" not in text
@@ -277,7 +277,7 @@ def test_each_error_has_its_words_and_its_hint(error: Exception, words: str, hin
 
 
 def test_no_credentials_are_credentials_not_found() -> None:
-    """Only that has the protocol's own answer, so that Docker goes on anonymously."""
+    """Only missing credentials are the protocol's `not found`, and Docker goes on anonymously."""
     explained = in_prose(aws_errors.NoCredentialsError())
     assert isinstance(explained, CredentialsNotFound)
     assert "no AWS credentials" in explained.message
@@ -285,7 +285,7 @@ def test_no_credentials_are_credentials_not_found() -> None:
 
 
 def test_the_profile_is_named_where_one_was_chosen() -> None:
-    """As whom it was asked is part of the cause, and of the command that fixes it."""
+    """The identity is part of the cause, and of the command that fixes it."""
     denied = in_prose(refusal("AccessDeniedException"), "prod")
     assert "in eu-west-1 as profile prod" in denied.message
     expired = in_prose(aws_errors.UnauthorizedSSOTokenError(), "prod")
@@ -317,7 +317,7 @@ def botocore_errors() -> list[Exception]:
 
 @pytest.mark.parametrize("error", botocore_errors(), ids=lambda error: type(error).__name__)
 def test_every_error_of_botocore_can_be_told(error: Exception) -> None:
-    """None is left without words: each is one line in the program's voice, with a hint or none."""
+    """Every one has a message: one line in the program's style, with or without a hint."""
     in_prose(error, "prod")
     in_prose(error)
 

@@ -1,6 +1,5 @@
-"""Every source of AWS credentials: it pays for a token, or its failure is put into words."""
+"""Every source of AWS credentials: it yields a token, or a message that explains the failure."""
 
-import base64
 import hashlib
 import json
 import os
@@ -23,8 +22,8 @@ from tests.loopback import (
     role_arn_of,
     session_arn,
 )
-from tests.support import needs
 from tests.support.helper import Helper, Result, assert_no_secret
+from tests.support.keys import dpop_key
 
 HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
 DEADLINE = 25.0
@@ -105,12 +104,12 @@ BASE = ("[profile base]", *USER_LINES)
 
 
 def forget_user(_: Helper, aws: Loopback) -> None:
-    """Let AWS know the default user's key no longer."""
+    """Remove the default user's key from AWS."""
     del aws.keys[USER_KEY]
 
 
 def forget_roles(_: Helper, aws: Loopback) -> None:
-    """Let no role be assumed any more."""
+    """Let AWS refuse to assume any role."""
     aws.roles.clear()
 
 
@@ -146,7 +145,7 @@ def source_profile(helper: Helper, aws: Loopback) -> None:
 
 
 def forget_hop(_: Helper, aws: Loopback) -> None:
-    """Let the first role of the chain be assumed no more."""
+    """Let AWS refuse to assume the first role of the chain."""
     del aws.roles[HOP]
 
 
@@ -284,7 +283,7 @@ def sso_legacy(helper: Helper, aws: Loopback) -> None:
 
 
 def forget_sso(_: Helper, aws: Loopback) -> None:
-    """Let the portal take no access token any more."""
+    """Let the portal refuse every access token."""
     aws.sso_access_tokens.clear()
 
 
@@ -316,8 +315,7 @@ def failing_process(helper: Helper, _: Loopback) -> None:
 
 def login(helper: Helper, aws: Loopback) -> None:
     """Declare a session of `aws login`, whose credentials have to be renewed."""
-    crypto = needs.module("awscrt.crypto", "test")
-    key = crypto.EC.new_generate(crypto.ECType.P_256).export_key(crypto.ECExportFormat.SEC1)
+    key = dpop_key()
     profile(helper, f"login_session = {LOGIN_SESSION}")
     aws.add_login_session(LOGIN_REFRESH)
     stale = {
@@ -331,7 +329,7 @@ def login(helper: Helper, aws: Loopback) -> None:
         "accessToken": stale,
         "refreshToken": LOGIN_REFRESH,
         "clientId": "arn:aws:signin:::devtools/same-device",
-        "dpopKey": base64.b64encode(key[: 2 + key[1]]).decode(),
+        "dpopKey": key,
         "signInRegion": "eu-west-1",
     }
     name = hashlib.sha256(LOGIN_SESSION.encode()).hexdigest()
@@ -339,7 +337,7 @@ def login(helper: Helper, aws: Loopback) -> None:
 
 
 def forget_login(_: Helper, aws: Loopback) -> None:
-    """Let the sign-in service take no refresh token any more."""
+    """Let the sign-in service refuse every refresh token."""
     aws.login_sessions.clear()
 
 
@@ -523,7 +521,7 @@ def test_a_source_pays_for_a_token(source: Source, helper: Helper, aws: Loopback
 def test_a_source_that_fails_is_put_into_words(
     source: Source, helper: Helper, aws: Loopback
 ) -> None:
-    """With each source spoilt in its typical way, the user is told which, why and what to do."""
+    """When a source fails in its typical way, the user is told which, why and what to do."""
     source.declare(helper, aws)
     source.spoil(helper, aws)
     started = time.monotonic()

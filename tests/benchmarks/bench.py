@@ -209,7 +209,7 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-class Room:
+class Workspace:
     """A directory of our own with a loopback AWS in it, and the environment that points there.
 
     Without `certificate`, clients reach the loopback by AWS_ENDPOINT_URL and plain HTTP. With one
@@ -241,7 +241,7 @@ class Room:
         shutil.rmtree(self.cache, ignore_errors=True)
 
     def get(self, name: str, *, cold: bool = False, program: str = str(EXECUTABLE)) -> Command:
-        """Return a `get` of this room's host, with the cache emptied before it if `cold`."""
+        """Return a `get` of this workspace's host, with the cache emptied before it if `cold`."""
         prepare = self.forget if cold else nothing
         return Command(name, (program, "get"), self.env, str(self.request), prepare)
 
@@ -327,13 +327,13 @@ def await_orphans() -> int:
 
 
 @contextlib.contextmanager
-def room(*, tls: bool = False) -> Iterator[Room]:
-    """Furnish a room for the length of a `with` block."""
+def workspace(*, tls: bool = False) -> Iterator[Workspace]:
+    """Set up a workspace for the length of a `with` block."""
     with tempfile.TemporaryDirectory(prefix="ecr-bench-") as name:
         directory = Path(name)
         bundle, certificate = vouch(directory) if tls else (None, None)
         with Loopback(certificate=certificate) as aws:
-            yield Room(directory, aws, bundle)
+            yield Workspace(directory, aws, bundle)
 
 
 def vouch(directory: Path) -> tuple[Path, tuple[Path, Path]]:
@@ -392,7 +392,7 @@ def cpus(costs: Sequence[Cost]) -> list[float]:
 
 def bench_warm(report: Report, count: int) -> None:
     """Compare a warm get to the bare interpreter, and that to the floor of any process."""
-    with room() as here:
+    with workspace() as here:
         ours, bare = here.get("warm get"), here.python("python -c pass", "pass")
         floor = Command("true", (shutil.which("true") or "/bin/true",), here.env)
         commands = (ours, bare, floor)
@@ -409,7 +409,7 @@ def bench_warm(report: Report, count: int) -> None:
         bench_aging(report, here, (ours, bare), min(count, AGING_ROUNDS))
 
 
-def bench_memory(report: Report, here: Room, commands: Sequence[Command]) -> None:
+def bench_memory(report: Report, here: Workspace, commands: Sequence[Command]) -> None:
     """Compare peak memory; the least that could be seen is that of `true`, the last command."""
     peaks: dict[str, list[float]] = {command.name: [] for command in commands}
     for _ in range(MEMORY_ROUNDS):
@@ -421,7 +421,9 @@ def bench_memory(report: Report, here: Room, commands: Sequence[Command]) -> Non
         report.line(compare((a, b), ("peak memory", "MB"), both, bound))
 
 
-def bench_aging(report: Report, here: Room, commands: tuple[Command, Command], count: int) -> None:
+def bench_aging(
+    report: Report, here: Workspace, commands: tuple[Command, Command], count: int
+) -> None:
     """Compare a get past half the token's life, its refresh started by another, to the same."""
     ours, bare = commands
     here.aws.faults["ecr"] = Fault("denied")  # a refresh that failed is not tried again at once
@@ -440,7 +442,7 @@ def bench_aging(report: Report, here: Room, commands: tuple[Command, Command], c
 
 def bench_modules(report: Report) -> None:
     """List the modules that a warm get loads beyond those of the bare interpreter."""
-    with room() as here:
+    with workspace() as here:
         here.env["PYTHONPROFILEIMPORTTIME"] = "1"
         bare = imported(here, here.python("python -c pass", "pass"))
         here.run(here.get("the get that fills the cache"))
@@ -452,7 +454,7 @@ def bench_modules(report: Report) -> None:
     report.fact("modules that are neither ours nor built in nor frozen", ", ".join(stray) or "none")
 
 
-def imported(here: Room, command: Command) -> list[str]:
+def imported(here: Workspace, command: Command) -> list[str]:
     """Return the modules that a process says (-X importtime) it imported, in order."""
     here.run(command)
     lines = here.errors.read_text().splitlines()
@@ -478,7 +480,7 @@ def kind_of(module: str) -> str:
 
 def bench_cold(report: Report, count: int) -> None:
     """Compare a cold get to the AWS CLI and to the least code that asks botocore."""
-    with room() as here:
+    with workspace() as here:
         ours = here.get("cold get", cold=True)
         script = here.python("four lines of botocore", FOUR_LINES)
         login = ("ecr", "get-login-password", "--region", REGION)
@@ -503,7 +505,7 @@ def bench_cold(report: Report, count: int) -> None:
 
 def bench_bursts(report: Report) -> None:
     """Start many gets at once: with nothing in the cache, at half a token's life, past its end."""
-    with room() as here:
+    with workspace() as here:
         here.forget()
         report.burst(at_once(here, "cold"))
         age(here, 0.6)
@@ -512,7 +514,7 @@ def bench_bursts(report: Report) -> None:
         report.burst(at_once(here, "past the token's end"))
 
 
-def at_once(here: Room, name: str) -> Burst:
+def at_once(here: Workspace, name: str) -> Burst:
     """Start many gets at once and see what they did, their detached refreshes too."""
     command = here.get(f"get, {name}")
     before = here.aws.count("ecr")
@@ -527,7 +529,7 @@ def at_once(here: Room, name: str) -> Burst:
     return Burst(f"{AT_ONCE} gets, {name}", AT_ONCE, failed, calls, refreshes, seconds)
 
 
-def age(here: Room, share: float) -> None:
+def age(here: Workspace, share: float) -> None:
     """Make every token in the cache as old as `share` of its life."""
     if not here.cache.is_dir():
         raise MissingError("nothing is kept in the cache")
@@ -553,7 +555,7 @@ def bench_go(report: Report, count: int, packaged: str | None) -> None:
     waits = ", ".join(f"{name} {1000 * wait:.0f} ms" for name, wait in LATENCY.items())
     say(f"latency: {waits}, credential_process {1000 * PROCESS_SLEEPS:.0f} ms")
     for source, furnish in SOURCES.items():
-        with report.part(source), room(tls=True) as here:
+        with report.part(source), workspace(tls=True) as here:
             furnish(here)
             here.aws.latency = dict(LATENCY)
             for cold in (False, True):
@@ -564,7 +566,7 @@ def bench_go(report: Report, count: int, packaged: str | None) -> None:
         raise MissingError("the packaged program: name it with --packaged")
 
 
-def go_get(here: Room, program: str, *, cold: bool = False) -> Command:
+def go_get(here: Workspace, program: str, *, cold: bool = False) -> Command:
     """Return a `get` of AWS's helper, with a cache of its own."""
     theirs = here.directory / "go-cache"
 
@@ -575,7 +577,7 @@ def go_get(here: Room, program: str, *, cold: bool = False) -> Command:
     return Command("AWS's", (program, "get"), env, str(here.request), forget if cold else nothing)
 
 
-def against_go(report: Report, here: Room, program: str, case: tuple[str, bool, int]) -> None:
+def against_go(report: Report, here: Workspace, program: str, case: tuple[str, bool, int]) -> None:
     """Compare a get to that of AWS's helper, and count what each asks of AWS."""
     source, cold, count = case
     ours, theirs = here.get("ours", cold=cold), go_get(here, program, cold=cold)
@@ -586,7 +588,7 @@ def against_go(report: Report, here: Room, program: str, case: tuple[str, bool, 
     report.line(compare(names, ("wall", "ms"), both, note=f"calls to AWS {asked}"))
 
 
-def against_packaged(report: Report, here: Room, program: str, case: tuple[str, int]) -> None:
+def against_packaged(report: Report, here: Workspace, program: str, case: tuple[str, int]) -> None:
     """Compare a warm get of the packaged program to that of AWS's helper."""
     packaged, count = case
     ours = here.get("packaged", program=packaged)
@@ -597,28 +599,28 @@ def against_packaged(report: Report, here: Room, program: str, case: tuple[str, 
     report.line(compare(names, ("wall", "ms"), both, 0.5))
 
 
-def asks(here: Room, command: Command) -> int:
+def asks(here: Workspace, command: Command) -> int:
     """Return how many calls to AWS one run of a command makes."""
     before = len(here.aws.calls)
     here.run(command)
     return len(here.aws.calls) - before
 
 
-def use_static_keys(here: Room) -> None:
-    """Give the room the keys of a user."""
+def use_static_keys(here: Workspace) -> None:
+    """Give the workspace the keys of a user."""
     here.env |= {"AWS_ACCESS_KEY_ID": USER_KEY, "AWS_SECRET_ACCESS_KEY": USER_SECRET}
 
 
-def use_assumed_role(here: Room) -> None:
-    """Give the room a profile that assumes a role."""
+def use_assumed_role(here: Workspace) -> None:
+    """Give the workspace a profile that assumes a role."""
     here.aws.add_role(ROLE)
     keys = f"aws_access_key_id = {USER_KEY}\naws_secret_access_key = {USER_SECRET}\n"
     role = f"role_arn = {ROLE}\nsource_profile = user\nregion = {REGION}\n"
     configure(here, f"[default]\n{role}\n[profile user]\n{keys}")
 
 
-def use_credential_process(here: Room) -> None:
-    """Give the room a slow program that prints the keys of a user."""
+def use_credential_process(here: Workspace) -> None:
+    """Give the workspace a slow program that prints the keys of a user."""
     keys = {"Version": 1, "AccessKeyId": USER_KEY, "SecretAccessKey": USER_SECRET}
     program = here.directory / "credentials.sh"
     program.write_text(f"#!/bin/sh\nsleep {PROCESS_SLEEPS}\necho '{json.dumps(keys)}'\n")
@@ -626,20 +628,20 @@ def use_credential_process(here: Room) -> None:
     configure(here, f"[default]\ncredential_process = {program}\n")
 
 
-def use_imds(here: Room) -> None:
-    """Give the room the role of an instance."""
+def use_imds(here: Workspace) -> None:
+    """Give the workspace the role of an instance."""
     here.aws.instance_role = "instance"
     here.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = here.aws.url
 
 
-def configure(here: Room, text: str) -> None:
+def configure(here: Workspace, text: str) -> None:
     """Write the AWS config file."""
     path = here.directory / ".aws" / "config"
     path.parent.mkdir()
     path.write_text(text)
 
 
-SOURCES: dict[str, Callable[[Room], None]] = {
+SOURCES: dict[str, Callable[[Workspace], None]] = {
     "static keys": use_static_keys,
     "assumed role": use_assumed_role,
     "credential_process": use_credential_process,

@@ -18,12 +18,12 @@ from tests.benchmarks.bench import (
     LATENCY,
     SOURCES,
     Command,
-    Room,
+    Workspace,
     compare,
     go_get,
-    room,
     say,
     walls,
+    workspace,
 )
 from tests.support.forms import NAME
 
@@ -52,7 +52,7 @@ def size(path: Path) -> str:
     return f"{int(said.split()[0]) / 1e6:.1f}"
 
 
-def commands(here: Room, programs: Mapping[str, Path], *, cold: bool) -> list[Command]:
+def commands(here: Workspace, programs: Mapping[str, Path], *, cold: bool) -> list[Command]:
     """Return one get for each program, each with a cache of its own, and `true`."""
     found = [Command("true", (shutil.which("true") or "/bin/true",), here.env)]
     for number, (name, program) in enumerate(programs.items()):
@@ -76,7 +76,7 @@ def measure(programs: Mapping[str, Path]) -> dict[str, dict[str, list[float]]]:
     """Return the wall times of each program in each column, milliseconds."""
     found = {}
     for column, cold in COLUMNS.items():
-        with room(tls=True) as here:
+        with workspace(tls=True) as here:
             SOURCES["static keys" if cold else column](here)
             here.aws.latency = {} if cold else dict(LATENCY)
             count = COLD_ROUNDS if cold else ROUNDS

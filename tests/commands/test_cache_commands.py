@@ -17,6 +17,7 @@ from tests.e2e.rig import OTHER, PRIVATE
 from tests.loopback import USER_KEY, Fault, Loopback, role_arn_of
 from tests.support.entries import until
 from tests.support.helper import Helper, Result, assert_no_secret
+from tests.support.needs import check
 
 PUBLIC = "public.ecr.aws"
 SAME_REGION = "444455556666.dkr.ecr.eu-west-1.amazonaws.com"
@@ -24,7 +25,7 @@ SAME_REGION = "444455556666.dkr.ecr.eu-west-1.amazonaws.com"
 
 @pytest.fixture(autouse=True)
 def _lives(aws: Loopback) -> None:
-    """Have tokens live for a time that, said in words, is the same for half a minute."""
+    """Give tokens a lifetime whose wording stays the same for half a minute."""
     aws.token_life = 42990.0
 
 
@@ -46,7 +47,7 @@ def keep(helper: Helper, subject: str, *, issued: float, expires: float) -> None
 
 
 def test_an_empty_cache_is_said_to_be_empty(helper: Helper) -> None:
-    """There is nothing yet, and looking makes nothing."""
+    """With no cache yet, `status` creates nothing."""
     result = helper.run("status")
     assert (result.out, result.err, result.status) == (f"{helper.cache}\n  empty\n", "", 0)
     assert helper.run("status", "--json").answer == {"cache": str(helper.cache), "entries": []}
@@ -203,7 +204,7 @@ def test_clear_of_a_host_leaves_the_others(helper: Helper, aws: Loopback) -> Non
 
 
 def test_clear_works_on_a_cache_that_is_off(helper: Helper) -> None:
-    """Who turns the cache off wants no token left."""
+    """Whoever turns the cache off wants no token left on disk."""
     helper.get(PRIVATE)
     assert helper.run("clear", env={"AWS_ECR_DISABLE_CACHE": "1"}).status == 0
     assert list(helper.cache.iterdir()) == []
@@ -302,6 +303,7 @@ def test_warm_needs_a_cache(helper: Helper) -> None:
 
 def on_a_terminal(helper: Helper, *arguments: str, **env: str) -> Result:
     """Run the executable with a terminal as its stdin, stdout and stderr; its screen is stdout."""
+    check("terminal")
     ours, theirs = pty.openpty()
     with helper.popen(*arguments, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
@@ -342,6 +344,7 @@ def test_an_empty_no_color_counts_as_unset(helper: Helper) -> None:
     assert "\x1b[32m" in on_a_terminal(helper, "warm", PRIVATE, TERM="xterm", NO_COLOR="").out
 
 
+@pytest.mark.needs("terminal")
 @pytest.mark.parametrize("verb", ["get", "erase"])
 def test_a_person_who_runs_a_verb_by_hand_is_told_what_it_waits_for(
     helper: Helper, verb: str

@@ -43,8 +43,8 @@ def run(*command: str, stdin: str = "") -> str:
     return done.stdout
 
 
-def test_the_table_of_the_door_is_the_table_of_the_parser(helper: Helper) -> None:
-    """The door knows the commands without importing them, and its help names each one."""
+def test_the_table_of_the_entry_point_is_the_table_of_the_parser(helper: Helper) -> None:
+    """The entry point knows the commands without importing them, and its help names each one."""
     assert sorted(cli._COMMANDS) == sorted(COMMANDS)
     listed = helper.run("--help").out.partition("Commands for people")[2].splitlines()
     assert [line.split()[0] for line in listed[2:]] == COMMANDS

@@ -129,7 +129,7 @@ def test_a_name_of_ones_own_may_be_configured(helper: Helper, config: Path) -> N
 def test_the_name_it_was_called_by_is_the_name_that_is_written(
     helper: Helper, config: Path
 ) -> None:
-    """A link that takes the place of AWS's helper goes on under that name."""
+    """A link in place of AWS's helper is configured under that name."""
     assert helper.run("configure", PRIVATE, argv0="docker-credential-ecr-login").status == 0
     assert json.loads(config.read_text())["credHelpers"] == {PRIVATE: "ecr-login"}
 
@@ -164,7 +164,7 @@ def test_everything_else_survives_to_the_letter(helper: Helper, config: Path) ->
 
 
 def test_bytes_that_are_not_utf_8_survive(helper: Helper, config: Path) -> None:
-    """Docker reads them; what they mean is not ours to judge."""
+    """Docker reads them, so they are accepted unchanged."""
     config.parent.mkdir()
     before = b'{"HttpHeaders": {"X": "\xff\xc3"}}'
     config.write_bytes(before)
@@ -490,7 +490,7 @@ def test_a_bind_mount_is_written_in_place(helper: Helper, config: Path) -> None:
     """A file that is a mount, as in a container, cannot be renamed over."""
     write(config, json.dumps({"auths": {PRIVATE: {"auth": SECRET * 20}}}))
     inode = config.stat().st_ino
-    needs.namespace("--mount")
+    needs.check("unshare --mount")
     command = ["unshare", "--mount", "sh", "-ec", NO_RENAME, "sh", str(config), str(EXECUTABLE)]
     done = subprocess.run(
         [*command, "configure", PRIVATE], env=helper.env, capture_output=True, check=False
@@ -515,7 +515,7 @@ def test_a_full_disk_under_a_bind_mount_changes_nothing(
     """There is room for the file as it is, and not for another line."""
     before = write(config, json.dumps({"x": "y" * (size - 9)}))
     assert len(before) == size
-    needs.namespace("--mount")
+    needs.check("unshare --mount")
     small = tmp_path / "small"
     small.mkdir()
     arguments = (str(config), str(small), str(EXECUTABLE), PRIVATE)
@@ -724,7 +724,7 @@ def without(document: dict[str, Any], hosts: list[str], stale: list[str]) -> dic
 
 
 def is_stale(key: str, entry: dict[str, str] | None, hosts: list[str]) -> bool:
-    """Say the rule once more, in another way."""
+    """Check the rule again, in another way."""
     host = key.lower().removeprefix("https://").removeprefix("http://").partition("/")[0]
     secrets = {name: value for name, value in (entry or {}).items() if name != "email"}
     return host.removesuffix(":443") in hosts and any(secrets.values())

@@ -15,12 +15,13 @@ from ecr_credential_helper.commands import aws_checks, docker_checks
 from ecr_credential_helper.commands.docker_checks import Case
 from ecr_credential_helper.registry import registry_of
 from ecr_credential_helper.settings import Target
-from tests.aws.test_failures import ended, pass_mfa, process_ids, role_with_mfa
+from tests.aws.failures import pass_mfa, role_with_mfa
 from tests.e2e.rig import OTHER, PRIVATE
 from tests.loopback import USER_ARN, Fault, Loopback, role_arn_of
 from tests.support import needs
 from tests.support.helper import EXECUTABLE, Helper, assert_no_secret
 from tests.support.needs import SYSTEM_PATH
+from tests.support.processes import ended, process_ids
 
 PUBLIC = "public.ecr.aws"
 NO_KEYS: dict[str, str | None] = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
@@ -29,7 +30,7 @@ Checks = dict[str, dict[str, str]]
 
 
 @pytest.fixture
-def patient(helper: Helper) -> Helper:
+def healthy(helper: Helper) -> Helper:
     """Return a helper with which nothing is wrong."""
     helper.env["PATH"] = f"{EXECUTABLE.parent}:{SYSTEM_PATH}"
     write_config(helper, {"credHelpers": {PRIVATE: "ecr"}})
@@ -67,22 +68,22 @@ def assert_found(check: dict[str, str], status: str, found: str, fix: str = "") 
     assert fix in check["fix"], check
 
 
-def test_nothing_is_wrong(patient: Helper, aws: Loopback) -> None:
+def test_nothing_is_wrong(healthy: Helper, aws: Loopback) -> None:
     """Every check passes, and a person can read it in 80 columns."""
-    result = patient.run("doctor")
+    result = healthy.run("doctor")
     lines = result.out.splitlines()
     assert (result.status, result.err, lines[-1]) == (0, "", "nothing is wrong")
     assert f"pass  identity: {USER_ARN}" in lines
     assert max(map(len, (line for line in lines if "/" not in line))) <= 80
     assert_no_secret(result, aws)
     assert (aws.count("sts"), aws.count("ecr")) == (1, 1)
-    assert {check["status"] for check in examine(patient).values()} == {"pass"}
-    assert not patient.cache.exists()
+    assert {check["status"] for check in examine(healthy).values()} == {"pass"}
+    assert not healthy.cache.exists()
 
 
-def test_the_way_of_a_pull_leads_to_the_registry_itself(patient: Helper, aws: Loopback) -> None:
-    """The last thing looked at is the one that a token is for; here no such name is known."""
-    checks = examine(patient, f"https://{PRIVATE}")
+def test_the_way_of_a_pull_leads_to_the_registry_itself(healthy: Helper, aws: Loopback) -> None:
+    """The last check is the registry itself; here its name does not resolve."""
+    checks = examine(healthy, f"https://{PRIVATE}")
     assert_found(checks["host"], "pass", f"{PRIVATE}, account 111122223333 in eu-west-1")
     assert_found(checks["registry"], "warn", f"https://{PRIVATE}/v2/", "check the region")
     assert list(checks)[-1] == "registry"
@@ -92,54 +93,54 @@ def test_the_way_of_a_pull_leads_to_the_registry_itself(patient: Helper, aws: Lo
 # Docker's side.
 
 
-def test_a_mistake_in_the_settings_file(patient: Helper) -> None:
+def test_a_mistake_in_the_settings_file(healthy: Helper) -> None:
     """It is named with its place."""
-    settings = patient.home / "settings.toml"
+    settings = healthy.home / "settings.toml"
     settings.write_text('[[registry]]\nmatsch = "x"\n')
-    checks = examine(patient, PRIVATE, AWS_ECR_CONFIG_FILE=str(settings))
+    checks = examine(healthy, PRIVATE, AWS_ECR_CONFIG_FILE=str(settings))
     assert_found(checks["settings"], "fail", "unknown key 'matsch'", "in the settings file")
 
 
 @pytest.mark.parametrize(
     "host", ["docker.io", "https://index.docker.io/v1/", f"{PRIVATE}.evil.com"]
 )
-def test_a_host_that_is_not_ecr(patient: Helper, host: str) -> None:
-    """It is not for this helper."""
-    checks = examine(patient, host)
+def test_a_host_that_is_not_ecr(healthy: Helper, host: str) -> None:
+    """The finding says that this helper is not for it."""
+    checks = examine(healthy, host)
     assert_found(checks["host"], "fail", "is no host of Amazon ECR", "a host is like")
 
 
-def test_no_config_json(patient: Helper) -> None:
-    """Which, for a pull, is the end of the way."""
-    (patient.home / ".docker" / "config.json").unlink()
+def test_no_config_json(healthy: Helper) -> None:
+    """For a pull of a given host this is a failure."""
+    (healthy.home / ".docker" / "config.json").unlink()
     fix = f"docker-credential-ecr configure {PRIVATE}"
-    assert_found(examine(patient, PRIVATE)["config.json"], "fail", "there is none in", fix)
-    assert_found(examine(patient)["config.json"], "warn", "there is none in", "configure HOST")
+    assert_found(examine(healthy, PRIVATE)["config.json"], "fail", "there is none in", fix)
+    assert_found(examine(healthy)["config.json"], "warn", "there is none in", "configure HOST")
 
 
-def test_a_broken_config_json(patient: Helper) -> None:
-    """The rest is looked at all the same, if no pull is followed."""
-    (patient.home / ".docker" / "config.json").write_text('{"auths": {}, }')
-    checks = examine(patient)
+def test_a_broken_config_json(healthy: Helper) -> None:
+    """The other checks still run if no host is given."""
+    (healthy.home / ".docker" / "config.json").write_text('{"auths": {}, }')
+    checks = examine(healthy)
     assert_found(checks["config.json"], "fail", "not JSON", "correct the file by hand")
     assert checks["identity"]["status"] == "pass"
-    assert_found(examine(patient, PRIVATE)["config.json"], "fail", "not JSON")
+    assert_found(examine(healthy, PRIVATE)["config.json"], "fail", "not JSON")
 
 
-def test_docker_config_is_named_on_the_command_line(patient: Helper, tmp_path: Path) -> None:
+def test_docker_config_is_named_on_the_command_line(healthy: Helper, tmp_path: Path) -> None:
     """As for `configure`."""
-    result = patient.run("doctor", "--json", "--docker-config", str(tmp_path / "none"))
+    result = healthy.run("doctor", "--json", "--docker-config", str(tmp_path / "none"))
     found = {check["check"]: check for check in result.answer["checks"]}
     assert_found(found["config.json"], "warn", str(tmp_path / "none"))
 
 
-def test_sudo_reads_roots_config(patient: Helper) -> None:
+def test_sudo_reads_roots_config(healthy: Helper) -> None:
     """It depends on whose config.json is read."""
-    checks = examine(patient, SUDO_USER="daemon")
+    checks = examine(healthy, SUDO_USER="daemon")
     if os.geteuid() == 0:
         assert_found(checks["sudo"], "warn", "under sudo Docker reads", "sudo DOCKER_CONFIG=")
     users = os.path.expanduser("~root/.docker")
-    own = examine(patient, SUDO_USER="root", DOCKER_CONFIG=users)
+    own = examine(healthy, SUDO_USER="root", DOCKER_CONFIG=users)
     assert "sudo" not in own
 
 
@@ -154,29 +155,29 @@ def test_sudo_reads_roots_config(patient: Helper) -> None:
     ],
 )
 def test_docker_does_not_ask_this_helper(
-    patient: Helper, helpers: dict[str, str], found: str
+    healthy: Helper, helpers: dict[str, str], found: str
 ) -> None:
     """The fix is one command."""
-    write_config(patient, {"credHelpers": helpers})
+    write_config(healthy, {"credHelpers": helpers})
     fix = f"docker-credential-ecr configure {PRIVATE}"
-    assert_found(examine(patient, PRIVATE)["credHelpers"], "fail", found, fix)
-    assert patient.run(*fix.split()[1:]).status == 0
-    assert examine(patient, PRIVATE)["credHelpers"]["status"] == "pass"
+    assert_found(examine(healthy, PRIVATE)["credHelpers"], "fail", found, fix)
+    assert healthy.run(*fix.split()[1:]).status == 0
+    assert examine(healthy, PRIVATE)["credHelpers"]["status"] == "pass"
 
 
-def test_no_registry_is_configured(patient: Helper) -> None:
+def test_no_registry_is_configured(healthy: Helper) -> None:
     """Without a host in question, that is no failure."""
-    write_config(patient, {"credHelpers": {"gcr.io": "gcloud"}})
-    assert_found(examine(patient)["credHelpers"], "warn", "none of them is ecr", "configure HOST")
-    write_config(patient, {"credHelpers": {PRIVATE: "", OTHER: "ecr"}})
-    assert_found(examine(patient)["credHelpers"], "warn", f'{PRIVATE}: ""', PRIVATE)
+    write_config(healthy, {"credHelpers": {"gcr.io": "gcloud"}})
+    assert_found(examine(healthy)["credHelpers"], "warn", "none of them is ecr", "configure HOST")
+    write_config(healthy, {"credHelpers": {PRIVATE: "", OTHER: "ecr"}})
+    assert_found(examine(healthy)["credHelpers"], "warn", f'{PRIVATE}: ""', PRIVATE)
 
 
-def test_many_helpers(patient: Helper) -> None:
+def test_many_helpers(healthy: Helper) -> None:
     """They are all asked before a classic build."""
     hosts = {f"{number:012}.dkr.ecr.eu-west-1.amazonaws.com": "ecr" for number in range(11)}
-    write_config(patient, {"credHelpers": hosts})
-    assert_found(examine(patient)["credHelpers"], "warn", "11 hosts: the classic", "BuildKit")
+    write_config(healthy, {"credHelpers": hosts})
+    assert_found(examine(healthy)["credHelpers"], "warn", "11 hosts: the classic", "BuildKit")
 
 
 @pytest.mark.parametrize(
@@ -189,68 +190,68 @@ def test_many_helpers(patient: Helper) -> None:
     ],
 )
 def test_a_store_that_is_none_or_too_much(
-    patient: Helper, members: dict[str, Any], found: str
+    healthy: Helper, members: dict[str, Any], found: str
 ) -> None:
     """Docker goes on; it is a person who is surprised later."""
-    write_config(patient, {"credHelpers": {PRIVATE: "ecr"}, **members})
-    assert_found(examine(patient, PRIVATE)["credsStore"], "warn", found)
+    write_config(healthy, {"credHelpers": {PRIVATE: "ecr"}, **members})
+    assert_found(examine(healthy, PRIVATE)["credsStore"], "warn", found)
 
 
-def test_a_store_that_asks_this_helper_is_enough(patient: Helper) -> None:
+def test_a_store_that_asks_this_helper_is_enough(healthy: Helper) -> None:
     """A host without an entry of its own is asked of the store."""
-    write_config(patient, {"credsStore": "ecr"})
-    assert_found(examine(patient, PRIVATE)["credHelpers"], "pass", "credsStore is ecr")
+    write_config(healthy, {"credsStore": "ecr"})
+    assert_found(examine(healthy, PRIVATE)["credHelpers"], "pass", "credsStore is ecr")
 
 
-def test_a_stale_password(patient: Helper) -> None:
+def test_a_stale_password(healthy: Helper) -> None:
     """Its key may have a scheme; the fix takes it away."""
     auths = {f"https://{PRIVATE}": {"auth": "c2VjcmV0"}}
-    write_config(patient, {"credHelpers": {PRIVATE: "ecr"}, "auths": auths})
-    check = examine(patient, PRIVATE)["auths"]
+    write_config(healthy, {"credHelpers": {PRIVATE: "ecr"}, "auths": auths})
+    check = examine(healthy, PRIVATE)["auths"]
     assert_found(check, "warn", f"https://{PRIVATE}", f"configure {PRIVATE}")
-    assert patient.run("configure", PRIVATE).status == 0
-    assert examine(patient, PRIVATE)["auths"]["status"] == "pass"
+    assert healthy.run("configure", PRIVATE).status == 0
+    assert examine(healthy, PRIVATE)["auths"]["status"] == "pass"
 
 
-def test_a_login_in_the_environment(patient: Helper) -> None:
+def test_a_login_in_the_environment(healthy: Helper) -> None:
     """For this host it goes before every helper; for another it does not matter."""
     login = json.dumps({"auths": {PRIVATE: {"auth": "c2VjcmV0"}}})
-    checks = examine(patient, PRIVATE, DOCKER_AUTH_CONFIG=login)
+    checks = examine(healthy, PRIVATE, DOCKER_AUTH_CONFIG=login)
     assert_found(checks["DOCKER_AUTH_CONFIG"], "fail", f"a login to {PRIVATE}", "unset that")
-    other = examine(patient, PRIVATE, DOCKER_AUTH_CONFIG='{"auths": {"gcr.io": {}}}')
+    other = examine(healthy, PRIVATE, DOCKER_AUTH_CONFIG='{"auths": {"gcr.io": {}}}')
     assert_found(other["DOCKER_AUTH_CONFIG"], "pass", "for other registries")
     for broken in ("{", "[]", '{"auths": 5}'):
-        checks = examine(patient, PRIVATE, DOCKER_AUTH_CONFIG=broken)
+        checks = examine(healthy, PRIVATE, DOCKER_AUTH_CONFIG=broken)
         assert_found(checks["DOCKER_AUTH_CONFIG"], "warn", "not JSON", "unset")
 
 
-def test_the_helper_is_not_on_path(patient: Helper) -> None:
+def test_the_helper_is_not_on_path(healthy: Helper) -> None:
     """The fix is a command to copy."""
-    check = examine(patient, PRIVATE, PATH="/nowhere")["helper"]
+    check = examine(healthy, PRIVATE, PATH="/nowhere")["helper"]
     assert_found(check, "fail", "is not on PATH", f"sudo ln -s {EXECUTABLE} /usr/local/bin/")
 
 
-def test_another_program_comes_first_on_path(patient: Helper, tmp_path: Path) -> None:
+def test_another_program_comes_first_on_path(healthy: Helper, tmp_path: Path) -> None:
     """Docker runs that one."""
     other = tmp_path / "docker-credential-ecr"
     other.write_text("#!/bin/sh\n")
     other.chmod(0o755)
-    checks = examine(patient, PRIVATE, PATH=f"{tmp_path}:{patient.env['PATH']}")
+    checks = examine(healthy, PRIVATE, PATH=f"{tmp_path}:{healthy.env['PATH']}")
     assert_found(checks["helper"], "warn", f"Docker runs {other}, and this is", "remove one")
 
 
-def test_docker_is_a_snap(patient: Helper, tmp_path: Path) -> None:
+def test_docker_is_a_snap(healthy: Helper, tmp_path: Path) -> None:
     """It cannot run what is outside of it."""
     (tmp_path / "snap").write_text("#!/bin/sh\n")
     (tmp_path / "snap").chmod(0o755)
     (tmp_path / "docker").symlink_to("snap")
-    checks = examine(patient, PRIVATE, PATH=f"{tmp_path}:{patient.env['PATH']}")
+    checks = examine(healthy, PRIVATE, PATH=f"{tmp_path}:{healthy.env['PATH']}")
     assert_found(checks["docker"], "fail", "is a snap", "snap remove docker")
 
 
-def test_docker_is_not_there(patient: Helper) -> None:
+def test_docker_is_not_there(healthy: Helper) -> None:
     """Other clients, such as podman, work without it."""
-    check = examine(patient, PATH=str(EXECUTABLE.parent))["docker"]
+    check = examine(healthy, PATH=str(EXECUTABLE.parent))["docker"]
     assert_found(check, "pass", "not on PATH")
 
 
@@ -263,20 +264,20 @@ def test_docker_is_not_there(patient: Helper) -> None:
         ("foreign", "it belongs to another user"),
     ],
 )
-def test_tokens_cannot_be_kept(patient: Helper, trouble: str, found: str) -> None:
+def test_tokens_cannot_be_kept(healthy: Helper, trouble: str, found: str) -> None:
     """A pull works without; it is slower."""
     if trouble == "wide":
-        patient.cache.mkdir(mode=0o755)
+        healthy.cache.mkdir(mode=0o755)
     elif trouble == "link":
-        (patient.home / "real").mkdir(mode=0o700)
-        patient.cache.symlink_to(patient.home / "real")
+        (healthy.home / "real").mkdir(mode=0o700)
+        healthy.cache.symlink_to(healthy.home / "real")
     elif trouble == "file":
-        patient.cache.write_text("")
+        healthy.cache.write_text("")
     else:
         needs.check("root")
-        patient.cache.mkdir(mode=0o700)
-        os.chown(patient.cache, 12345, 12345)
-    check = examine(patient, PRIVATE)["cache"]
+        healthy.cache.mkdir(mode=0o700)
+        os.chown(healthy.cache, 12345, 12345)
+    check = examine(healthy, PRIVATE)["cache"]
     assert_found(check, "warn", found, "set AWS_ECR_CACHE_DIR")
 
 
@@ -295,98 +296,98 @@ def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cache_that_can_be_used_is_left_as_it_was(patient: Helper) -> None:
+def test_a_cache_that_can_be_used_is_left_as_it_was(healthy: Helper) -> None:
     """It is tried out, and nothing stays behind; off is a choice."""
-    patient.cache.mkdir(mode=0o700)
-    assert examine(patient)["cache"]["status"] == "pass"
-    assert list(patient.cache.iterdir()) == []
-    assert_found(examine(patient, AWS_ECR_DISABLE_CACHE="1")["cache"], "pass", "off")
+    healthy.cache.mkdir(mode=0o700)
+    assert examine(healthy)["cache"]["status"] == "pass"
+    assert list(healthy.cache.iterdir()) == []
+    assert_found(examine(healthy, AWS_ECR_DISABLE_CACHE="1")["cache"], "pass", "off")
 
 
 # AWS's side.
 
 
-def test_no_credentials(patient: Helper) -> None:
+def test_no_credentials(healthy: Helper) -> None:
     """For a private registry that is the end; a public one is pulled from anonymously."""
-    check = examine(patient, PRIVATE, **NO_KEYS)["credentials"]
+    check = examine(healthy, PRIVATE, **NO_KEYS)["credentials"]
     assert_found(check, "fail", "no AWS credentials found", "aws sso login")
-    write_config(patient, {"credHelpers": {PUBLIC: "ecr"}})
-    check = examine(patient, PUBLIC, **NO_KEYS)["credentials"]
+    write_config(healthy, {"credHelpers": {PUBLIC: "ecr"}})
+    check = examine(healthy, PUBLIC, **NO_KEYS)["credentials"]
     assert_found(check, "warn", "public images are pulled anonymously")
 
 
-def test_a_profile_that_does_not_exist(patient: Helper) -> None:
+def test_a_profile_that_does_not_exist(healthy: Helper) -> None:
     """It is named, as `get` does."""
-    check = examine(patient, PRIVATE, AWS_PROFILE="nobody")["credentials"]
+    check = examine(healthy, PRIVATE, AWS_PROFILE="nobody")["credentials"]
     assert_found(check, "fail", "the AWS profile nobody does not exist", "list-profiles")
 
 
-def test_a_credential_process_that_fails(patient: Helper) -> None:
+def test_a_credential_process_that_fails(healthy: Helper) -> None:
     """What it says is passed on."""
-    config = patient.home / "aws-config"
+    config = healthy.home / "aws-config"
     config.write_text("[default]\ncredential_process = sh -c 'echo no card >&2; exit 1'\n")
     env = {**NO_KEYS, "AWS_CONFIG_FILE": str(config)}
-    check = examine(patient, PRIVATE, **env)["credentials"]
+    check = examine(healthy, PRIVATE, **env)["credentials"]
     assert_found(check, "fail", "no card", "credential_process")
 
 
-def test_a_credential_process_that_hangs(patient: Helper) -> None:
+def test_a_credential_process_that_hangs(healthy: Helper) -> None:
     """It is given up when a `get` would give it up, and ended."""
-    config = patient.home / "aws-config"
+    config = healthy.home / "aws-config"
     config.write_text(
         "[default]\ncredential_process = sh -c 'echo $$ >\"$HOME/ids\"; exec sleep 50'\n"
     )
     env = {**NO_KEYS, "AWS_CONFIG_FILE": str(config), "AWS_ECR_TIMEOUT": "2"}
     started = time.monotonic()
-    check = examine(patient, PRIVATE, **env)["credentials"]
+    check = examine(healthy, PRIVATE, **env)["credentials"]
     assert time.monotonic() - started < 20
     assert_found(check, "fail", "got no answer within 2 s", "credential_process")
-    assert all(map(ended, process_ids(patient.home / "ids", 1)))
+    assert all(map(ended, process_ids(healthy.home / "ids", 1)))
 
 
-def test_a_role_with_mfa(patient: Helper, aws: Loopback) -> None:
+def test_a_role_with_mfa(healthy: Helper, aws: Loopback) -> None:
     """Its session in the AWS CLI's cache is used; without one the fix is said, and no more."""
-    role_with_mfa(patient, aws)
-    check = examine(patient, PRIVATE)["credentials"]
+    role_with_mfa(healthy, aws)
+    check = examine(healthy, PRIVATE)["credentials"]
     assert_found(check, "fail", "needs an MFA code", "--profile test")
-    arn = pass_mfa(patient, aws)
-    checks = examine(patient, PRIVATE)
+    arn = pass_mfa(healthy, aws)
+    checks = examine(healthy, PRIVATE)
     assert_found(checks["credentials"], "pass", "profile test (assume-role)")
     assert_found(checks["identity"], "pass", arn)
     assert checks["token"]["status"] == "pass"
 
 
 @pytest.mark.parametrize(("service", "status"), [("sts", "warn"), ("ecr", "fail")])
-def test_an_aws_that_hangs(patient: Helper, aws: Loopback, service: str, status: str) -> None:
-    """Whatever patience the settings have, no look takes longer than a `get`."""
+def test_an_aws_that_hangs(healthy: Helper, aws: Loopback, service: str, status: str) -> None:
+    """Whatever timeouts are set, no check takes longer than a `get`."""
     aws.faults[service] = Fault("hang")
     started = time.monotonic()
-    checks = examine(patient, AWS_ECR_TIMEOUT="1", AWS_ENDPOINT_URL_ECR=aws.url)
+    checks = examine(healthy, AWS_ECR_TIMEOUT="1", AWS_ENDPOINT_URL_ECR=aws.url)
     assert time.monotonic() - started < 15
     check = checks["identity" if service == "sts" else "token"]
     assert_found(check, status, "got no answer within 1 s", "raise AWS_ECR_TIMEOUT")
 
 
-def test_a_timeout_that_is_none(patient: Helper) -> None:
+def test_a_timeout_that_is_none(healthy: Helper) -> None:
     """It fails every `get` that has to ask AWS, so it is told."""
-    check = examine(patient, PRIVATE, AWS_ECR_TIMEOUT="soon")["credentials"]
+    check = examine(healthy, PRIVATE, AWS_ECR_TIMEOUT="soon")["credentials"]
     assert_found(check, "fail", "AWS_ECR_TIMEOUT is 'soon'", "a number of seconds")
 
 
-def test_an_sso_session_that_has_expired(patient: Helper) -> None:
+def test_an_sso_session_that_has_expired(healthy: Helper) -> None:
     """The fix is the command that starts a new one."""
-    config = patient.home / "aws-config"
+    config = healthy.home / "aws-config"
     config.write_text(
         "[profile dev]\nsso_session = corp\nsso_account_id = 111122223333\nsso_role_name = pull\n"
         "[sso-session corp]\nsso_start_url = https://corp.awsapps.com/start\n"
         "sso_region = eu-west-1\n"
     )
     env = {**NO_KEYS, "AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "dev"}
-    check = examine(patient, PRIVATE, **env)["credentials"]
+    check = examine(healthy, PRIVATE, **env)["credentials"]
     assert_found(check, "fail", "SSO session", "aws sso login --profile dev")
 
 
-def test_a_container_that_cannot_reach_the_metadata_service(patient: Helper) -> None:
+def test_a_container_that_cannot_reach_the_metadata_service(healthy: Helper) -> None:
     """The hop limit is the usual cause."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -396,111 +397,111 @@ def test_a_container_that_cannot_reach_the_metadata_service(patient: Helper) -> 
             "AWS_EC2_METADATA_DISABLED": None,
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://127.0.0.1:{closed.getsockname()[1]}",
         }
-        check = examine(patient, **env)["metadata"]
+        check = examine(healthy, **env)["metadata"]
     assert_found(check, "warn", "hop limit of 1", "--http-put-response-hop-limit 2")
 
 
-def test_a_container_that_reaches_the_metadata_service(patient: Helper) -> None:
-    """Then it is not that."""
+def test_a_container_that_reaches_the_metadata_service(healthy: Helper) -> None:
+    """Then the hop limit is not the cause."""
     env: dict[str, str | None] = {**NO_KEYS, "container": "podman"}
     env["AWS_EC2_METADATA_DISABLED"] = None
-    assert examine(patient, **env)["metadata"]["status"] == "pass"
+    assert examine(healthy, **env)["metadata"]["status"] == "pass"
 
 
-def test_keys_that_aws_does_not_know(patient: Helper) -> None:
+def test_keys_that_aws_does_not_know(healthy: Helper) -> None:
     """AWS says so before ECR is asked."""
-    check = examine(patient, PRIVATE, AWS_ACCESS_KEY_ID="AKIAI44QH8DHBEXAMPLE")["identity"]
+    check = examine(healthy, PRIVATE, AWS_ACCESS_KEY_ID="AKIAI44QH8DHBEXAMPLE")["identity"]
     assert_found(check, "fail", "AWS does not know the access key", "check the access key")
 
 
-def test_sts_that_cannot_be_reached_is_no_end(patient: Helper, aws: Loopback) -> None:
+def test_sts_that_cannot_be_reached_is_no_end(healthy: Helper, aws: Loopback) -> None:
     """Behind a VPC endpoint only ECR may be in reach, and a pull works."""
     aws.faults["sts"] = Fault("500")
-    checks = examine(patient, PRIVATE)
+    checks = examine(healthy, PRIVATE)
     assert_found(checks["identity"], "warn", "GetCallerIdentity")
     assert checks["token"]["status"] == "pass"
 
 
-def test_sts_is_not_taken_for_ecr(patient: Helper, aws: Loopback) -> None:
-    """What is asked of STS is told as that, and what is asked of ECR after it as that again."""
+def test_sts_is_not_taken_for_ecr(healthy: Helper, aws: Loopback) -> None:
+    """Calls to STS are reported as STS, and the calls to ECR after them as ECR."""
     env = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
     aws.faults["ecr"] = Fault("reset")
-    checks = examine(patient, AWS_ENDPOINT_URL_ECR=aws.url, **env)
+    checks = examine(healthy, AWS_ENDPOINT_URL_ECR=aws.url, **env)
     who = "the keys in the environment"
     assert_found(checks["identity"], "warn", f"sts:GetCallerIdentity for {who} got no answer")
     assert_found(checks["token"], "fail", f"ecr:GetAuthorizationToken in eu-west-1 as {who} got no")
 
 
-def test_a_role_that_cannot_be_assumed(patient: Helper, aws: Loopback) -> None:
+def test_a_role_that_cannot_be_assumed(healthy: Helper, aws: Loopback) -> None:
     """That of the settings file: the one that `get` would take."""
-    settings = patient.home / "settings.toml"
+    settings = healthy.home / "settings.toml"
     role = role_arn_of("pull")
     settings.write_text(f'[[registry]]\nmatch = "*"\nrole_arn = "{role}"\n')
     env = {"AWS_ECR_CONFIG_FILE": str(settings)}
-    assert_found(examine(patient, PRIVATE, **env)["identity"], "fail", "denied", "trust policy")
+    assert_found(examine(healthy, PRIVATE, **env)["identity"], "fail", "denied", "trust policy")
     aws.add_role(role)
-    assert_found(examine(patient, PRIVATE, **env)["identity"], "pass", "assumed-role/pull")
+    assert_found(examine(healthy, PRIVATE, **env)["identity"], "pass", "assumed-role/pull")
     env["AWS_ENDPOINT_URL_STS"] = "http://127.0.0.1:1"
-    check = examine(patient, PRIVATE, **env)["identity"]
+    check = examine(healthy, PRIVATE, **env)["identity"]
     assert_found(check, "warn", f"sts:AssumeRole for role {role} of the keys in the environment")
 
 
-def test_an_endpoint_that_is_not_there(patient: Helper) -> None:
+def test_an_endpoint_that_is_not_there(healthy: Helper) -> None:
     """Nobody listens, or the name is unknown."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        checks = examine(patient, PRIVATE, AWS_ENDPOINT_URL_ECR=url)
+        checks = examine(healthy, PRIVATE, AWS_ENDPOINT_URL_ECR=url)
     assert_found(checks["endpoint"], "fail", "Connection refused", "firewall")
-    checks = examine(patient, PRIVATE, AWS_ENDPOINT_URL_ECR="not a URL")
+    checks = examine(healthy, PRIVATE, AWS_ENDPOINT_URL_ECR="not a URL")
     assert_found(checks["endpoint"], "fail", "there is none", "check the region")
 
 
 @pytest.mark.parametrize(
     "variable", ["HTTPS_PROXY", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_STS"]
 )
-def test_a_password_in_a_url_is_not_shown(patient: Helper, variable: str) -> None:
+def test_a_password_in_a_url_is_not_shown(healthy: Helper, variable: str) -> None:
     """Neither that of a proxy nor that of an endpoint."""
     for scheme in ("http", "socks5"):
         url = f"{scheme}://developer:canary-password@127.0.0.1:1"
         env: dict[str, str | None] = {"AWS_ENDPOINT_URL": None, "AWS_MAX_ATTEMPTS": "1"}
-        result = patient.run("doctor", env={**env, variable: url})
+        result = healthy.run("doctor", env={**env, variable: url})
         assert result.status in (0, 1)
         assert "canary-password" not in result.out + result.err
 
 
-def test_tls_that_nobody_vouches_for(patient: Helper, aws: Loopback) -> None:
+def test_tls_that_nobody_vouches_for(healthy: Helper, aws: Loopback) -> None:
     """A proxy that re-signs is the usual cause."""
-    write_config(patient, {"credHelpers": {"111122223333.dkr.ecr.us-west-2.amazonaws.com": "ecr"}})
-    env = {**patient.proxy, "AWS_CA_BUNDLE": None, "AWS_ENDPOINT_URL_STS": aws.url}
-    check = examine(patient, "111122223333.dkr.ecr.us-west-2.amazonaws.com", **env)["endpoint"]
+    write_config(healthy, {"credHelpers": {"111122223333.dkr.ecr.us-west-2.amazonaws.com": "ecr"}})
+    env = {**healthy.proxy, "AWS_CA_BUNDLE": None, "AWS_ENDPOINT_URL_STS": aws.url}
+    check = examine(healthy, "111122223333.dkr.ecr.us-west-2.amazonaws.com", **env)["endpoint"]
     assert_found(check, "fail", "certificate", "AWS_CA_BUNDLE")
-    env["AWS_CA_BUNDLE"] = patient.proxy["AWS_CA_BUNDLE"]
-    checks = examine(patient, "111122223333.dkr.ecr.us-west-2.amazonaws.com", **env)
+    env["AWS_CA_BUNDLE"] = healthy.proxy["AWS_CA_BUNDLE"]
+    checks = examine(healthy, "111122223333.dkr.ecr.us-west-2.amazonaws.com", **env)
     assert_found(checks["endpoint"], "pass", "https://api.ecr.us-west-2.amazonaws.com answers")
 
 
-def test_a_ca_bundle_of_the_aws_config_file(patient: Helper, aws: Loopback) -> None:
+def test_a_ca_bundle_of_the_aws_config_file(healthy: Helper, aws: Loopback) -> None:
     """The endpoint is asked with the authorities that `get` trusts, wherever they are named."""
-    config = patient.home / "aws-config"
-    config.write_text(f"[default]\nca_bundle = {patient.proxy['AWS_CA_BUNDLE']}\n")
+    config = healthy.home / "aws-config"
+    config.write_text(f"[default]\nca_bundle = {healthy.proxy['AWS_CA_BUNDLE']}\n")
     proxied = "111122223333.dkr.ecr.us-west-2.amazonaws.com"
-    write_config(patient, {"credHelpers": {proxied: "ecr"}})
-    env = {**patient.proxy, "AWS_CA_BUNDLE": None, "AWS_ENDPOINT_URL_STS": aws.url}
+    write_config(healthy, {"credHelpers": {proxied: "ecr"}})
+    env = {**healthy.proxy, "AWS_CA_BUNDLE": None, "AWS_ENDPOINT_URL_STS": aws.url}
     env["AWS_CONFIG_FILE"] = str(config)
-    checks = examine(patient, proxied, **env)
+    checks = examine(healthy, proxied, **env)
     assert_found(checks["endpoint"], "pass", "https://api.ecr.us-west-2.amazonaws.com answers")
     assert checks["token"]["status"] == "pass"
 
 
-def test_the_authorities_of_the_system_are_not_those_of_aws(patient: Helper, aws: Loopback) -> None:
+def test_the_authorities_of_the_system_are_not_those_of_aws(healthy: Helper, aws: Loopback) -> None:
     """A CA that only the system trusts is one that `get` does not."""
     proxied = "111122223333.dkr.ecr.us-west-2.amazonaws.com"
-    write_config(patient, {"credHelpers": {proxied: "ecr"}})
-    env = {**patient.proxy, "AWS_CA_BUNDLE": None, "AWS_ENDPOINT_URL_STS": aws.url}
-    env["SSL_CERT_FILE"] = patient.proxy["AWS_CA_BUNDLE"]
-    assert_found(examine(patient, proxied, **env)["endpoint"], "fail", "certificate")
-    assert patient.get(proxied, env=env).status == 1
+    write_config(healthy, {"credHelpers": {proxied: "ecr"}})
+    env = {**healthy.proxy, "AWS_CA_BUNDLE": None, "AWS_ENDPOINT_URL_STS": aws.url}
+    env["SSL_CERT_FILE"] = healthy.proxy["AWS_CA_BUNDLE"]
+    assert_found(examine(healthy, proxied, **env)["endpoint"], "fail", "certificate")
+    assert healthy.get(proxied, env=env).status == 1
 
 
 @pytest.mark.parametrize(
@@ -513,18 +514,18 @@ def test_the_authorities_of_the_system_are_not_those_of_aws(patient: Helper, aws
     ],
 )
 def test_a_clock_that_is_wrong(
-    patient: Helper, aws: Loopback, offset: float, status: str, found: str
+    healthy: Helper, aws: Loopback, offset: float, status: str, found: str
 ) -> None:
-    """AWS takes five minutes, and then no signature at all."""
+    """AWS accepts a clock that is five minutes off, and no signature beyond that."""
     aws.clock_offset = offset
     aws.faults["sts"] = Fault("500")  # else its refusal would come first
-    assert_found(examine(patient, PRIVATE)["clock"], status, found)
+    assert_found(examine(healthy, PRIVATE)["clock"], status, found)
 
 
-def test_a_permission_that_is_missing(patient: Helper, aws: Loopback) -> None:
+def test_a_permission_that_is_missing(healthy: Helper, aws: Loopback) -> None:
     """The identity is fine, and may not ask ECR."""
     aws.faults["ecr"] = Fault("denied")
-    check = examine(patient, PRIVATE)["token"]
+    check = examine(healthy, PRIVATE)["token"]
     assert_found(check, "fail", "was denied", "allow ecr:GetAuthorizationToken")
 
 
@@ -534,13 +535,13 @@ class Refusing(BaseHTTPRequestHandler):
     status = 403
 
     def do_GET(self) -> None:
-        """Refuse, and take in whoever follows a redirect."""
+        """Answer with the status, and with 200 to whoever follows a redirect."""
         self.send_response(200 if self.path == "/elsewhere" else self.status)
         self.send_header("Location", "/elsewhere")
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_it_prints_the_token_of_a_region(helper: Helper, aws: Loopback) -> None:
 
 
 def test_it_prints_the_token_of_the_public_registry(helper: Helper, aws: Loopback) -> None:
-    """With --public it is ECR Public's token, wherever the AWS settings are at home."""
+    """With --public it is ECR Public's token, whatever region is configured."""
     token = token_of(login(helper, "--public", AWS_REGION="eu-west-1"))
     assert aws.accepts("public.ecr.aws", "AWS", token)
     assert [(call.service, call.region) for call in aws.calls] == [("ecr-public", "us-east-1")]
@@ -67,7 +67,7 @@ def test_past_half_its_life_the_token_is_renewed_or_still_good(
 
 
 def test_what_aws_denies_is_not_printed(helper: Helper, aws: Loopback) -> None:
-    """Neither a token past half its life after AWS has said no, nor one past its end."""
+    """No token past half its life after AWS has denied, and none past its expiry."""
     token_of(login(helper, "--region", "eu-west-1"))
     rewrite(helper.cache, age=0.6 * LIFE)
     aws.faults["ecr"] = Fault("denied")

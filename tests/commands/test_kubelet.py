@@ -1,4 +1,4 @@
-"""The Kubernetes door, as the kubelet uses it: a request on stdin, a response on stdout.
+"""The kubelet credential provider: a request on stdin, a response on stdout.
 
 What the kubelet sends, and how it judges the answer, is that of kubernetes/kubernetes,
 pkg/credentialprovider/plugin/plugin.go and pkg/credentialprovider/keyring.go: unknown fields are

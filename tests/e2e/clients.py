@@ -1,4 +1,4 @@
-"""People at clients other than one docker CLI, and what their clients say to the helper."""
+"""Users of real clients, and the calls of the helper that those clients make."""
 
 import json
 import secrets

@@ -3,6 +3,7 @@
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +14,18 @@ from .clients import ClientUser, Seed
 from .rig import PRIVATE, PUBLIC, Rig
 from .users import User
 
+HERE = Path(__file__).parent
 CLI = "docker"
 # The first on PATH and Debian's, which may be one and the same.
 FOUND = {shutil.which(name, path=SYSTEM_PATH): name for name in ("/usr/bin/docker", CLI)}
-CLIS = [name for path, name in reversed(FOUND.items()) if path] or [CLI]
+CLIS = [CLI, "/usr/bin/docker"]  # the same on each machine, as are the rows of docs/clients.md
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep all tests of this folder in one process: they share an engine."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.xdist_group("engine"))
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +59,8 @@ def cli(request: pytest.FixtureRequest) -> str:
     """Name each docker CLI of the machine: the first on PATH and Debian's."""
     installed(CLI)
     command: str = request.param
+    if command != CLI and command not in FOUND.values():
+        lacking("missing: a second docker CLI, Debian's beside the one on PATH")
     return command
 
 

@@ -5,7 +5,7 @@ hosts file that sends the ECR hosts to the only address there is, with the CA of
 of them, and with a resolver that knows no name; outside nothing changes. On that address nginx
 speaks TLS, asks the loopback AWS whether it accepts a token, and hands what is accepted to one
 docker-registry for each host, so that no host sees the images of another. From in there nothing
-can be reached but these and the loopback AWS, to which a door leads.
+can be reached but these and the loopback AWS, to which a gateway leads.
 
     with Loopback() as aws, Rig(aws.url) as rig:
         rig.docker("pull", f"{PRIVATE}/app:1", config_dir=config_dir, env=aws.environment())
@@ -37,7 +37,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.support.needs import SYSTEM_PATH
+from tests.support.needs import SYSTEM_PATH, has_namespace
 
 PRIVATE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 OTHER = "444455556666.dkr.ecr.us-east-1.amazonaws.com"
@@ -255,6 +255,8 @@ class Rig:
         if absent:
             packages = " ".join(dict.fromkeys(PACKAGES[name] for name in absent))
             return f"missing: {', '.join(absent)} (apt-get install {packages})"
+        if not (has_namespace("--mount") and has_namespace("--net")):
+            return "missing: namespaces for mounts and networks of our own (unshare)"
         if find_spec("trustme") is None:
             return "missing: trustme (pip install the extra `test`)"
         return ""
@@ -391,7 +393,7 @@ class Rig:
             os.setxattr(self.directory / "etc" / engine, "trusted.overlay.opaque", b"y")
 
     def _hold(self, stack: contextlib.ExitStack) -> None:
-        """Start the keeper and wait until its namespaces are furnished."""
+        """Start the keeper and wait until its namespaces are set up."""
         self._keeper = subprocess.Popen(
             ["sh", "-c", KEEPER, "keeper", self.directory, HOLDER, ADDRESS],
             env={"PATH": SYSTEM_PATH},
@@ -413,7 +415,7 @@ class Rig:
         url = urlsplit(self.aws_url)
         outside = (url.hostname or "", url.port or 80)
         listener = self._socket_within(lambda: socket.create_server(outside))
-        stack.enter_context(_Door(listener, outside))
+        stack.enter_context(_Gateway(listener, outside))
         resolver = self._socket_within(_bound_resolver)
         stack.enter_context(_Resolver(resolver, self.lookups))
 
@@ -525,7 +527,7 @@ class Rig:
         return {"HOME": str(self.home), "PATH": path, **(given or {})}
 
 
-class _Door(socketserver.ThreadingTCPServer):
+class _Gateway(socketserver.ThreadingTCPServer):
     """Takes connections in the network of the rig and makes them again outside of it."""
 
     daemon_threads = True
@@ -535,7 +537,7 @@ class _Door(socketserver.ThreadingTCPServer):
         self.socket.close()
         self.socket = listener
         self.outside = outside
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="door")
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="gateway")
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -548,9 +550,9 @@ class _Door(socketserver.ThreadingTCPServer):
 
 
 class _Passage(socketserver.BaseRequestHandler):
-    """One connection through the door."""
+    """One connection through the gateway."""
 
-    server: _Door
+    server: _Gateway
 
     def handle(self) -> None:
         with (

@@ -145,7 +145,7 @@ def test_a_classic_build_with_an_empty_store_goes_on_without(
 
 
 def test_a_login_to_docker_hub_is_refused_and_loses_nothing(someone: ClientUser) -> None:
-    """With `credsStore: ecr` a Hub password is refused aloud; what config.json had stays."""
+    """With `credsStore: ecr` a Hub password is refused; what config.json had stays."""
     auths = {HUB_KEY: {"auth": encoded("before")}, "ghcr.io": {"auth": encoded("other")}}
     someone.config.write_text(json.dumps({"auths": auths, "credsStore": "ecr"}))
     written = someone.config.read_bytes()
@@ -163,7 +163,7 @@ def test_a_login_to_docker_hub_is_refused_and_loses_nothing(someone: ClientUser)
 
 
 def test_a_login_to_docker_hub_beside_a_credhelper_is_dockers_own(someone: ClientUser) -> None:
-    """With `credHelpers` a Hub login goes where it always went, and the helper is not asked."""
+    """With `credHelpers` a Hub login is stored as before, and the helper is not called."""
     someone.use_helper(PRIVATE)
 
     someone.docker("login", "-u", "me", "--password-stdin", stdin="hunter2")
@@ -173,7 +173,7 @@ def test_a_login_to_docker_hub_beside_a_credhelper_is_dockers_own(someone: Clien
 
 
 def test_the_recorder_is_no_helper(someone: ClientUser, seed: Seed) -> None:
-    """Without the helper behind it the recorder lets nobody in: the above proves the helper."""
+    """Without the helper the recorder gives no login, so the tests above prove the helper."""
     someone.use_helper(PRIVATE)
     recorder = someone.home / "bin" / "docker-credential-ecr"
     recorder.write_text("#!/bin/sh\nexit 1\n")

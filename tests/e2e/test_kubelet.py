@@ -1,4 +1,4 @@
-"""What the kubelet is answered opens the registry: as the node, and as a service account."""
+"""The login that the kubelet gets works at the registry: as the node, as a service account."""
 
 import json
 

@@ -112,7 +112,7 @@ def test_github_actions(reader: Follower) -> None:
 
 
 def test_gitlab(rig: Rig, aws: Loopback) -> None:
-    """A job's own token pays, by the variables that the recipe sets."""
+    """The job's own token is used, by the variables that the recipe sets."""
     aws.add_role(ROLE, web_identity_token="header.claims.signature")
     job = document("GitLab")["image"]
     somebody = follower(rig, aws, **job["variables"])
@@ -135,7 +135,7 @@ def test_jenkins(reader: Follower) -> None:
 
 
 def test_ec2(rig: Rig, aws: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The role of the instance pays."""
+    """The role of the instance is used."""
     monkeypatch.setattr(aws, "instance_role", "node")
     somebody = follower(rig, aws)
     somebody.has_app()

@@ -1,4 +1,4 @@
-"""Clients that are not to be had here: their exact calls, judged as they judge the answers.
+"""Clients that are not available here: their exact calls, with answers checked as they do.
 
 Each names the public file that it was read from. What matters is what they do differently: the
 words for the host, one pipe for both streams, a text compared or searched for, all keys at once.
@@ -95,7 +95,7 @@ def crane(helper: Helper, registry: str, repository: str) -> Login | None:
     source=GO_CONTAINERREGISTRY,
 )
 def test_crane_asks_with_the_repository(helper: Helper, aws: Loopback) -> None:
-    """The path is no hindrance; Hub and others are not found, in the very words."""
+    """The path is no hindrance; Hub and others are `not found`, in exactly these words."""
     assert_login(crane(helper, HOST, "team/app"), aws)
     assert crane(helper, "index.docker.io", "library/nginx") is None
     assert crane(helper, "ghcr.io", "team/app") is None

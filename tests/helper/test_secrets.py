@@ -1,4 +1,4 @@
-"""The secret canary: nothing but its own place ever holds a secret."""
+"""No secret is anywhere but in the files that are meant for it."""
 
 import os
 import threading
@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from ecr_credential_helper.tokens.cache import Entry, encode
-from tests.aws.test_failures import FAILURES, PROXY_PASSWORD, both, role_with_mfa, silent
+from tests.aws.failures import PROXY_PASSWORD, both, role_with_mfa, silent
+from tests.aws.test_failures import FAILURES
 from tests.aws.test_sources import (
     HOST,
     LOGIN_REFRESH,
@@ -102,7 +103,7 @@ class Watched:
 
 @dataclass(frozen=True)
 class Case:
-    """A get to be watched, and the status that it ends with."""
+    """A get to run, and the exit status that it ends with."""
 
     name: str
     arrange: Arrange
@@ -158,7 +159,7 @@ SAID = [
 
 @pytest.mark.parametrize("said", SAID)
 def test_what_a_program_says_is_redacted(said: str, helper: Helper, aws: Loopback) -> None:
-    """A credential_process that tells a secret when it fails is quoted without it."""
+    """A credential_process that prints a secret when it fails is quoted without it."""
     credential_process(helper, aws)
     (helper.home / "credential-process").write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
     watched = Watched(helper, aws)

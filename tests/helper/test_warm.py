@@ -60,7 +60,7 @@ def test_a_warm_get_loads_our_modules_and_nothing_else_from_disk(helper: Helper)
 
 
 def test_the_report_shows_what_a_cold_get_loads(helper: Helper) -> None:
-    """The same look at a get that has to ask AWS finds botocore, so it would find it above."""
+    """The same check of a get that asks AWS finds botocore, so it would find it above."""
     cold = helper.get(HOST, env=REPORT)
     assert {"botocore.session", f"{PACKAGE}.aws.ecr", "json", "re"} <= modules_in(cold.stderr)
 
@@ -69,7 +69,7 @@ def test_the_report_shows_what_a_cold_get_loads(helper: Helper) -> None:
     ("name", "section"), [("config", "profile other"), ("credentials", "other")]
 )
 def test_awscrt_is_loaded_for_aws_login_alone(helper: Helper, name: str, section: str) -> None:
-    """The library that is a fifth of a cold get stays away, unless a profile may want it."""
+    """awscrt, a fifth of a cold get, is not loaded unless a profile may need it."""
     needs.module("awscrt", "test")
     cold = helper.get(HOST, env=REPORT)
     assert secret_of(cold.answer)

@@ -80,7 +80,7 @@ def test_a_reset_is_a_reset(user: Loopback) -> None:
             connection.recv(1)
 
 
-SPOILT: dict[str, Callable[[dict[str, Any]], bool]] = {
+TOKEN_FAULTS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "wrong-user": lambda entry: base64.b64decode(entry["authorizationToken"])[:6] == b"robot:",
     "no-expiry": lambda entry: "expiresAt" not in entry,
     "past-expiry": lambda entry: entry["expiresAt"].timestamp() < time.time(),
@@ -90,14 +90,14 @@ SPOILT: dict[str, Callable[[dict[str, Any]], bool]] = {
 }
 
 
-@pytest.mark.parametrize("kind", SPOILT)
+@pytest.mark.parametrize("kind", TOKEN_FAULTS)
 def test_a_fault_spoils_the_token(user: Loopback, kind: str) -> None:
     """The answer is well-formed and wrong in one place, and right the next time."""
     for service, region in (("ecr", REGION), ("ecr-public", "us-east-1")):
         user.faults[service] = Fault(kind, times=1)
         data = client(service, region).get_authorization_token()["authorizationData"]
         entry = data[0] if isinstance(data, list) else data
-        assert SPOILT[kind](entry)
+        assert TOKEN_FAULTS[kind](entry)
         assert login(client(service, region).get_authorization_token())[0] == "AWS"
 
 

@@ -11,7 +11,7 @@ from botocore import UNSIGNED
 from botocore.exceptions import LoginRefreshRequired
 
 from tests.loopback import ACCOUNT, USER_ARN, Loopback
-from tests.support import needs
+from tests.support.keys import dpop_key
 
 from .clients import REGION, caller, client, error_of, iso, write_config
 
@@ -43,9 +43,7 @@ def test_a_login_session_is_renewed(
     aws: Loopback, bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Botocore's login provider renews its credentials at the sign-in service."""
-    crypto = needs.module("awscrt.crypto", "test")
-    key = crypto.EC.new_generate(crypto.ECType.P_256).export_key(crypto.ECExportFormat.SEC1)
-    pem = base64.b64encode(key.rstrip(b"\0")).decode()
+    pem = dpop_key()
     monkeypatch.setenv("AWS_PROFILE", "login")
     aws.add_login_session("refresh")
     write_login_session(bare, pem, "refresh")

@@ -1,4 +1,4 @@
-"""Every form the program is given out in: what is in it, and a life with it from a clean place.
+"""Every form the program is given out in: what is in it, and its use after a clean installation.
 
 `make packages-test` builds them first (see tests/forms.py).
 """
@@ -36,7 +36,7 @@ from tests.support.forms import (
     run,
 )
 from tests.support.helper import Helper, Result
-from tests.support.needs import check, namespace
+from tests.support.needs import check
 
 PACKAGE = "ecr_credential_helper"
 LOWEST = ("boto3==1.41.0", "botocore==1.41.0", "platformdirs==4.14.0")
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.needs("Linux")
 
 
 def live(helper: Helper, aws: Loopback, executable: Path, called: str = DROP_IN) -> None:
-    """Live with an installed program: cold, warm, half way, listed, erased, renamed."""
+    """Use an installed program: cold, warm, half way, listed, erased, renamed."""
     helper.executable = executable
     first = helper.get(HOST)
     assert first == Result(0, first.stdout, b"")
@@ -66,7 +66,7 @@ def live(helper: Helper, aws: Loopback, executable: Path, called: str = DROP_IN)
 
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_does_all_of_it(helper: Helper, aws: Loopback, tmp_path: Path, form: str) -> None:
-    """Installed where nothing else is, it lives with a loopback AWS."""
+    """Installed where nothing else is, it works with a loopback AWS."""
     live(helper, aws, FORMS[form](tmp_path), NAME if form in NAMELESS else DROP_IN)
 
 
@@ -305,7 +305,7 @@ find "$1"/root/usr/lib/docker-credential-ecr -name '*.pyc' | wc -l
 @pytest.mark.needs("root", "/usr/bin/python3", "unshare")
 def test_bytecode_of_alpine_is_made_and_removed(tmp_path: Path) -> None:
     """By the scripts of the package, so that root's files are not slow for everybody else."""
-    namespace("--mount")
+    check("unshare --mount")
     command = ("unshare", "--mount", "sh", "-c", ALPINE, "sh", tmp_path, only(f"{NAME}_*.apk"))
     made, version, left = run(*command).splitlines()
     assert (made, left) == ("1", "0")
@@ -317,7 +317,7 @@ def test_bytecode_of_alpine_is_made_and_removed(tmp_path: Path) -> None:
 
 @pytest.mark.needs("ruby")
 def test_the_formula_is_ruby_and_names_the_sdist() -> None:
-    """Homebrew itself is not to be had here."""
+    """Homebrew itself is not available here."""
     formula = only("*.rb")
     assert run("ruby", "-c", formula) == "Syntax OK\n"
     text = formula.read_text()
@@ -328,7 +328,7 @@ def test_the_formula_is_ruby_and_names_the_sdist() -> None:
 
 
 def test_the_expression_is_nix_and_knows_the_version() -> None:
-    """It can be read, and finds the version where it is; nixpkgs is not to be had here."""
+    """It can be read, and finds the version where it is; nixpkgs is not available here."""
     check("nix-instantiate")
     file = ROOT / "packaging/nix/package.nix"
     run("nix-instantiate", "--parse", file)

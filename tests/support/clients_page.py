@@ -1,8 +1,8 @@
-"""docs/clients.md, written from a run: what each client does with this helper.
+"""Write docs/clients.md from a test run: what each client does with this helper.
 
-A test says what it proves by the marker `client`, and the client's version and calls by recording
-the properties `version` and `says`. With CLIENTS_PAGE in the environment the results of the run
-are written to the file that it names, as `make clients` does. Where nothing ran (--collect-only)
+A test has the marker `client`, which says what it tests, and records the client's version and calls
+in the properties `version` and `says`. If CLIENTS_PAGE is in the environment, the results of the
+run are written to the file that it names; `make clients` does so. If nothing ran (--collect-only),
 the page has the same rows and columns, with a question mark for each result.
 """
 
@@ -35,45 +35,49 @@ OF_A_RUN = ("version", "says")
 HEAD = """\
 # Clients
 
-What was run with this helper, and what came of it. This page is written by `make clients` from a
-run of the end-to-end tests: a real Docker engine, a real registry that refuses everybody without a
-token of the (loopback) AWS, and the clients themselves. CI runs the same tests.
+The clients that were tested with this helper, and the results. `make clients` writes this page from
+a run of the end-to-end tests: a real Docker engine, a real registry that refuses requests without a
+token from the simulated (loopback) AWS, and the clients themselves. CI runs the same tests.
 
 """
 
 REAL = """\
 ## Clients that are run
 
-*Found in* is where the client finds the helper; *says* is what it was seen to say to it, with HOST
-for the registry's name. Each operation begins with an empty cache unless a note says otherwise.
+*Found in* is where the client finds the helper's name; *says* is what the client was seen to send
+to the helper, with HOST for the registry's name. Each operation begins with an empty cache unless a
+note says otherwise.
 
 """
 
 REPLAYED = """\
 ## Clients that are replayed
 
-These are not to be had from PyPI, npm or Debian. Their calls are replayed as their sources have
-them, with the same bytes, and the answers are judged as they judge them.
+These cannot be installed from PyPI, npm or Debian. The tests replay the calls in their source code,
+with the same bytes, and judge the helper's answers by the rules in that source code.
 
 """
 
 NOTES = """\
 ## Notes
 
-- The classic builder asks a `credsStore` for its `list` first, and for the listed hosts only. The
-  list is what is at hand, so a build with an empty cache finds nothing: name the helper in
-  `credHelpers`, or log in, pull or push first. BuildKit asks for the host and has no such limit.
-- BuildKit is that of Debian's Docker engine, driven by Debian's CLI; newer CLIs need buildx for it.
+- The classic builder first asks a `credsStore` for its `list`, and then only for the listed hosts.
+  The list has only hosts with a token in the cache, so a build with an empty cache finds nothing:
+  name the helper in `credHelpers`, or log in, pull or push first. BuildKit asks for the host and
+  has no such limit.
+- BuildKit is the one in Debian's Docker engine, used through Debian's CLI; newer CLIs need buildx
+  for it.
 - podman, buildah and skopeo read the `credHelpers` of Docker's config.json, but their own `login`
-  then writes the token into their auth.json, in clear. Name the helper in `auth.json` or in
-  registries.conf (`credential-helpers = ["ecr"]`), and their logins reach the helper. They do not
-  know `credsStore`.
+  then writes the token into their auth.json, unencrypted. If the helper is named in `auth.json` or
+  in registries.conf (`credential-helpers = ["ecr"]`), their logins reach the helper. They do not
+  support `credsStore`.
 - oras-py asks the helper with `auth_backend="basic"`; its default, `token`, does not understand the
   registry's answer and hangs, with or without this helper.
-- rules_oci takes every failure for the end, "not found" too: where there are no AWS credentials, do
-  not name the helper for `public.ecr.aws`.
-- testcontainers-java reads both streams as one. A login is found whatever is told beside it; where
-  there are no AWS credentials, the reason makes it log a failure before it goes on without.
+- rules_oci stops at every failure, even at "not found": where there are no AWS credentials, do not
+  name the helper for `public.ecr.aws`.
+- testcontainers-java reads stdout and stderr as one. It finds a login even if there are messages
+  beside it; where there are no AWS credentials, the helper's message makes it log a failure before
+  it goes on without credentials.
 """
 
 
@@ -97,13 +101,13 @@ OUTCOME: pytest.StashKey[str] = pytest.StashKey()
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
     config.addinivalue_line(
-        "markers", "client(name, *operations, found='', source=''): what a test proves of a client"
+        "markers", "client(name, *operations, found='', source=''): what a test shows of a client"
     )
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """Keep the worst of what a test's setup, run and teardown came to."""
+    """Keep the first outcome of a test's setup, run and teardown that is not 'passed'."""
     del call
     report: pytest.TestReport = yield  # type: ignore[assignment]
     if item.stash.get(OUTCOME, "passed") == "passed":
@@ -112,13 +116,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the page, where one is asked for."""
+    """Write the page, if CLIENTS_PAGE asks for it."""
     if path := os.environ.get("CLIENTS_PAGE"):
         Path(path).write_text(page(session.items))
 
 
 def page(items: list[pytest.Item]) -> str:
-    """Return the page that the results of `items` make."""
+    """Return the page for the results of `items`."""
     rows: Rows = {}
     for item in items:
         for marker in item.iter_markers("client"):
@@ -129,7 +133,7 @@ def page(items: list[pytest.Item]) -> str:
 
 
 def structure(text: str) -> list[list[str]]:
-    """Return the lines of a page, in cells, without all that only a run can tell."""
+    """Return the lines of a page, split into cells, without the values that depend on a run."""
     lines: list[list[str]] = []
     head: list[str] = []
     for line in text.splitlines():
@@ -148,7 +152,7 @@ def structure(text: str) -> list[list[str]]:
 
 
 def _add(rows: Rows, item: pytest.Item, marker: pytest.Mark) -> None:
-    """Add what one test says of a client."""
+    """Add what one test says about a client."""
     params = item.callspec.params if hasattr(item, "callspec") else {}
     name = marker.args[0].format(**params)
     if params.get("cli", "docker") != "docker":
@@ -189,7 +193,7 @@ def _quoted(says: list[str]) -> str:
 
 
 def _verdict(outcomes: list[str]) -> str:
-    """Return what a cell holds: yes only where every test passed."""
+    """Return the text of a cell: yes only if every test passed."""
     if "failed" in outcomes:
         return "**no**"
     if "skipped" in outcomes:

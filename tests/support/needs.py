@@ -1,7 +1,9 @@
 """What a test needs of the machine: named where it is missing, and on CI never missing."""
 
+import functools
 import os
 import shutil
+import subprocess
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -45,7 +47,10 @@ def module(name: str, extra: str) -> ModuleType:
 
 
 def check(*needs: str) -> None:
-    """Leave the test unless "Linux", "root" and the programs among `needs` are there.
+    """Leave the test unless all of `needs` are there.
+
+    A need is "Linux", "root", "terminal" (a pseudo-terminal may be opened), "unshare --mount" (or
+    another option of unshare: the kernel gives us such a namespace), or the name of a program.
 
     This is what the mark `needs` does before a test and its fixtures.
     """
@@ -56,11 +61,38 @@ def check(*needs: str) -> None:
         elif need == "root":
             if os.geteuid() != 0:
                 lacking("missing: the rights of root")
+        elif need == "terminal":
+            if not has_terminals():
+                lacking("missing: a pseudo-terminal (mount -t devpts devpts /dev/pts)")
+        elif need.startswith("unshare "):
+            installed("unshare")
+            if not has_namespace(need.removeprefix("unshare ")):
+                lacking(f"missing: a namespace of our own ({need})")
         else:
             installed(need)
 
 
-def namespace(option: str) -> None:
-    """Leave the test unless the kernel lets us have a namespace (an option of unshare)."""
-    if os.system(f"unshare {option} true 2>/dev/null") != 0:
-        lacking(f"missing: a namespace of our own (unshare {option})")
+@functools.cache
+def has_namespace(option: str) -> bool:
+    """Whether the kernel gives us a namespace (an option of unshare); few containers may have one.
+
+    In a namespace for mounts, it has to let us mount something, too.
+    """
+    if shutil.which("unshare", path=SYSTEM_PATH) is None:
+        return False
+    within = ["mount", "-t", "tmpfs", "none", "/tmp"] if option == "--mount" else ["true"]
+    command = ["unshare", option, *within]
+    done = subprocess.run(command, env={"PATH": SYSTEM_PATH}, capture_output=True, check=False)
+    return done.returncode == 0
+
+
+@functools.cache
+def has_terminals() -> bool:
+    """Whether a pseudo-terminal may be opened: a bare root directory has no /dev/pts."""
+    try:
+        ends = os.openpty()
+    except OSError:
+        return False
+    for end in ends:
+        os.close(end)
+    return True

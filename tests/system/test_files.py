@@ -1,4 +1,4 @@
-"""The door to the file system: what is ours alone, and what is kept out."""
+"""The module system.files: only files that are the user's alone are read and written."""
 
 import os
 import re
@@ -85,7 +85,7 @@ def test_what_belongs_to_another_user_is_refused(directory: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["", "/", "//"])
 def test_a_link_to_a_directory_is_refused(directory: Path, tmp_path: Path, ending: str) -> None:
-    """However its name is spelt, and though it leads to a directory that is ours."""
+    """However its name is spelt, and even if it leads to a directory that is ours."""
     (tmp_path / "link").symlink_to(directory)
     for create in (False, True):
         with pytest.raises(OSError, match=r"link|directory"):
@@ -126,7 +126,7 @@ def test_what_is_no_file_is_refused_at_once(directory: Path) -> None:
     (directory / "directory").mkdir(0o700)
     with Directory(str(directory)) as ours:
         for name in ("pipe", "directory"):
-            with pytest.raises(UntrustedError, match="no file of ours"):
+            with pytest.raises(UntrustedError, match="not a regular file"):
                 ours.read(name, 100)
 
 

@@ -1,4 +1,4 @@
-"""The refresh that nobody waits for: one process, detached, quiet, and soon gone."""
+"""The background refresh: one process, detached, silent, and soon ended."""
 
 import contextlib
 import os
@@ -99,7 +99,7 @@ def test_two_hundred_start_one_refresh(
 
 @on_linux
 def test_a_refresh_holds_nobody(helper: Helper, aws: Loopback, aging: str) -> None:
-    """A client that reads to the end is not held, and the refresh has nothing of its parent's."""
+    """A client that reads to the end does not wait, and the refresh inherits no streams."""
     aws.latency["ecr"] = 60
     reading, writing = os.pipe()
     with helper.popen("get", stderr=writing) as process:
@@ -128,7 +128,7 @@ def test_a_refresh_holds_nobody(helper: Helper, aws: Loopback, aging: str) -> No
 
 @on_linux
 def test_a_refresh_inherits_no_pipe(helper: Helper, aws: Loopback, aging: str) -> None:
-    """A descriptor that the client left open in us ends with us, and not with the refresh."""
+    """A descriptor inherited from the client is closed when the get ends, not with the refresh."""
     aws.latency["ecr"] = 60
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
@@ -180,7 +180,7 @@ def test_a_failed_refresh_is_tried_again_after_a_minute(
 def test_a_refresh_that_dies_is_followed_by_another(
     helper: Helper, aws: Loopback, aging: str, age: float
 ) -> None:
-    """The mark of a process that was killed counts for a minute, and one of the future not."""
+    """The mark of a killed process counts for a minute; one from the future does not."""
     aws.latency["ecr"] = 60
     helper.get(HOST)
     until(lambda: aws.count("ecr") == 2)
@@ -226,7 +226,7 @@ def test_the_background_can_be_turned_off(
 
 @on_linux
 def test_a_refresh_never_asks_for_a_code(helper: Helper, aws: Loopback) -> None:
-    """With a role that wants MFA it ends by itself; in line the need is said, and nobody asked."""
+    """For a role with MFA it ends by itself; an inline refresh reports it without a prompt."""
     role = role_arn_of("careful")
     serial = "arn:aws:iam::111122223333:mfa/developer"
     aws.add_role(role, mfa_serial=serial)

@@ -1,4 +1,4 @@
-"""The cache: entries to the byte, what counts as a miss, and what is never left behind."""
+"""The cache: the exact bytes of entries, what counts as a miss, and no files left behind."""
 
 import os
 import shutil
@@ -58,7 +58,7 @@ def fields(entry: Entry | None) -> tuple[int, int, str, str] | None:
 
 
 def checked(body: bytes) -> bytes:
-    """Return an entry's content with a check that fits."""
+    """Return an entry's content with a valid checksum."""
     return b"%scheck %s\n" % (body, digest(body).encode())
 
 
@@ -126,7 +126,7 @@ def test_an_entry_comes_back_as_it_was_kept(
 
 
 def test_every_truncated_entry_is_a_miss() -> None:
-    """No head of an entry is taken for one."""
+    """No truncated entry is accepted."""
     for size in range(len(CONTENT)):
         assert is_miss(CONTENT[:size])
 
@@ -350,7 +350,7 @@ def test_where_there_is_no_directory_there_is_nothing(tmp_path: Path) -> None:
 
 
 def test_sweeping_takes_the_dead_and_the_debris(tmp_path: Path) -> None:
-    """Dead entries, what no entry is and old debris go; what lives, is young or foreign stays."""
+    """Dead and invalid entries and old debris are removed; live, young and foreign files stay."""
     now, directory = time.time(), tmp_path / "cache"
     cache = Cache(str(directory))
 
@@ -384,7 +384,7 @@ def make_link(path: Path) -> None:
 
 
 def test_sweeping_goes_on_past_what_cannot_be_removed(tmp_path: Path) -> None:
-    """A directory, a link or a pipe in the place of an entry keeps nothing else from going."""
+    """A directory, a link or a pipe in the place of an entry does not stop the rest of a sweep."""
     now, directory = time.time(), tmp_path / "cache"
     cache = Cache(str(directory))
     dead = [Key(f"{number}.{HOST}", b"") for number in range(20)]
@@ -427,7 +427,7 @@ def damage(file: Path, _: Path) -> None:
 
 
 def replace_by_other_version(file: Path, _: Path) -> None:
-    """Leave what a later version may write."""
+    """Leave an entry of a later version."""
     body = file.read_bytes().rpartition(b"check ")[0]
     file.write_bytes(checked(body.replace(b"cache 1\n", b"cache 2\n")))
 
@@ -609,7 +609,7 @@ def test_only_entries_are_left_behind(helper: Helper) -> None:
 
 
 def below_a_file(helper: Helper) -> dict[str, str | None]:
-    """Name a cache directory that cannot be, since its parent is a file."""
+    """Name a cache directory that cannot exist, since its parent is a file."""
     (helper.home / "file").touch()
     return {"AWS_ECR_CACHE_DIR": str(helper.home / "file" / "cache")}
 
@@ -685,7 +685,7 @@ def test_on_a_full_disk_the_token_is_answered(helper: Helper, aws: Loopback) -> 
         '2>/dev/null; "$2" get; ls "$1" >&2'
     )
     command = ["unshare", "-m", "sh", "-c", script, "sh", str(helper.cache), str(helper.executable)]
-    needs.namespace("--mount")
+    needs.check("unshare --mount")
     result = subprocess.run(
         command, env=helper.env, input=HOST.encode(), capture_output=True, check=False
     )

@@ -83,7 +83,7 @@ def test_an_old_token_is_renewed_in_line(
 def test_while_aws_is_away_a_late_token_is_served(
     helper: Helper, aws: Loopback, fault: str
 ) -> None:
-    """What is no answer to the question leaves the token at hand good, with one line on stderr."""
+    """When AWS gives no valid answer the cached token is served, with one line on stderr."""
     first = secret_of(helper.get(HOST).answer)
     rewrite(helper.cache, age=LATE_AGE)
     aws.faults["ecr"] = Fault(fault)
@@ -97,7 +97,7 @@ def test_while_aws_is_away_a_late_token_is_served(
 
 
 def test_while_nothing_answers_a_late_token_is_served(helper: Helper, aws: Loopback) -> None:
-    """A network that is down, or that swallows everything, is no reason to fail either."""
+    """With a network that is down, or that drops everything, the cached token is served too."""
     first = secret_of(helper.get(HOST).answer)
     rewrite(helper.cache, age=LATE_AGE)
     aws.faults["ecr"] = Fault("hang")
@@ -123,7 +123,7 @@ def test_a_dead_token_is_never_served(helper: Helper, aws: Loopback, age: int) -
 def test_what_aws_denies_is_not_served(
     helper: Helper, aws: Loopback, fault: str, age: int, env: dict[str, str | None]
 ) -> None:
-    """An answer that is no is an error, though the token at hand still lives."""
+    """A denial by AWS is an error, although the cached token is still valid."""
     first = secret_of(helper.get(HOST).answer)
     rewrite(helper.cache, age=age)
     aws.faults["ecr"] = Fault(fault)
@@ -197,7 +197,7 @@ def test_without_a_date_header_our_clock_counts(headers: dict[str, str]) -> None
 
 
 class Clock:
-    """A clock that a test turns: epoch seconds, `ahead` of the real one."""
+    """A clock that a test sets: epoch seconds, `ahead` of the real one."""
 
     def __init__(self) -> None:
         self.ahead = 0.0

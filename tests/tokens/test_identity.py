@@ -128,7 +128,7 @@ def test_what_can_change_the_principal_changes_the_identity(
 def test_what_cannot_change_it_or_is_secret_does_not(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Our own settings, looks, patience and secrets leave the identity as it is."""
+    """Our own settings, output, timeouts and secrets leave the identity as it is."""
     first = identity.current()
     monkeypatch.setenv(name, "do-not-write-me")
     assert identity.current() == first
@@ -411,7 +411,7 @@ def assert_no_secret_kept(helper: Helper, aws: Loopback) -> None:
 def test_twenty_gets_are_one_call(
     helper: Helper, aws: Loopback, sources: dict[str, tuple[Environment, str]], source: str
 ) -> None:
-    """After the first get nobody is asked: not ECR, STS, SSO, IMDS, the container or a process."""
+    """After the first get nothing is called: no ECR, STS, SSO, IMDS, container or process."""
     env, principal = sources[source]
     first = secret_of(helper.get(HOST, env=env).answer)
     calls = list(aws.calls)
@@ -448,7 +448,7 @@ def config_path(helper: Helper, _: Loopback) -> Environment:
 
 
 def config_twin(helper: Helper, _: Loopback) -> Environment:
-    """Put a twin in the config file's place."""
+    """Replace the config file with an identical one."""
     replace_by_twin(helper.home / ".aws" / "config")
     return {}
 
@@ -506,7 +506,7 @@ def test_a_changed_configuration_asks_again(
 
 
 def test_what_changes_nobody_costs_no_call(helper: Helper, aws: Loopback) -> None:
-    """Looks, patience and empty variables leave the token found."""
+    """Variables for output and timeouts, and empty ones, leave the cached token in use."""
     first = secret_of(helper.get(HOST).answer)
     calls = len(aws.calls)
     telling = [name for name in TELLING if name.startswith("AWS_") and name not in helper.env]
@@ -522,7 +522,7 @@ def test_what_changes_nobody_costs_no_call(helper: Helper, aws: Loopback) -> Non
 
 def test_another_machine_with_the_same_home_asks_for_itself(helper: Helper, aws: Loopback) -> None:
     """Under another host name the cached token is not found."""
-    needs.namespace("--uts")
+    needs.check("unshare --uts")
     first = secret_of(helper.get(HOST).answer)
     script = 'echo elsewhere > /proc/sys/kernel/hostname && exec "$1" get'
     command = ["unshare", "-u", "sh", "-c", script, "sh", str(helper.executable)]

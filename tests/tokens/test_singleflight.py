@@ -1,4 +1,4 @@
-"""One flight: of many processes that need a token, one asks, and no lock is worth an answer."""
+"""Singleflight: of many processes that need a token, one asks; without a lock each may ask."""
 
 import fcntl
 import os
@@ -27,7 +27,7 @@ from tests.support.helper import Helper, finish
 CROWD = 200
 
 # So long that no process of a crowd gives up on its turn, however slow the machine.
-PATIENT: dict[str, str | None] = {"AWS_ECR_TIMEOUT": "120"}
+LONG_TIMEOUT: dict[str, str | None] = {"AWS_ECR_TIMEOUT": "120"}
 
 
 def test_only_one_is_in_the_air(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_file_system_without_locks_is_done_without(
 
 
 def test_the_wait_is_bounded(tmp_path: Path) -> None:
-    """A lock that is never let go is waited for no longer than asked, then done without."""
+    """A lock that is never released is waited for until the timeout, then done without."""
     path, ran = str(tmp_path / "cache"), []
     with SingleFlight(path, "lock", 600):
         for seconds in (0, 0.1):
@@ -141,7 +141,7 @@ def test_the_wait_is_bounded(tmp_path: Path) -> None:
 def test_the_lock_on_a_removed_file_is_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who gets the lock on a file that was removed meanwhile takes the one in its place."""
+    """After locking a file that was removed meanwhile, the lock of the new file is taken."""
     path, real, tries = tmp_path / "cache", fcntl.flock, []
 
     def remove_then_lock(file: int, operation: int) -> None:
@@ -165,12 +165,12 @@ def test_the_lock_on_a_removed_file_is_no_lock(
 
 def test_of_two_hundred_one_asks(helper: Helper, aws: Loopback, tmp_path: Path) -> None:
     """Two hundred cold gets at once, then two hundred past expiry, are one call each."""
-    answers = stampede(helper, CROWD, HOST, tmp_path / "cold", env=PATIENT)
+    answers = stampede(helper, CROWD, HOST, tmp_path / "cold", env=LONG_TIMEOUT)
     assert aws.count("ecr") == 1
     (first,) = {secret_of(answer) for answer in answers}
     assert first in aws.issued
     rewrite(helper.cache, age=LIFE + 10)
-    answers = stampede(helper, CROWD, HOST, tmp_path / "expired", env=PATIENT)
+    answers = stampede(helper, CROWD, HOST, tmp_path / "expired", env=LONG_TIMEOUT)
     assert aws.count("ecr") == 2
     (second,) = {secret_of(answer) for answer in answers}
     assert second in aws.issued
@@ -182,9 +182,9 @@ def test_of_two_hundred_one_asks(helper: Helper, aws: Loopback, tmp_path: Path) 
 def test_a_leader_that_is_killed_harms_nobody(helper: Helper, aws: Loopback) -> None:
     """While the leader waits for a slow AWS it is killed: one of the others asks, all answer."""
     aws.latency["ecr"] = 60
-    with started(helper, 1, HOST, env=PATIENT) as (leader,):
+    with started(helper, 1, HOST, env=LONG_TIMEOUT) as (leader,):
         until(lambda: aws.count("ecr") == 1)
-        with started(helper, 8, HOST, env=PATIENT) as others:
+        with started(helper, 8, HOST, env=LONG_TIMEOUT) as others:
             until(lambda: all(holds(other.pid, helper.cache) for other in others))
             assert aws.count("ecr") == 1
             aws.latency.clear()
@@ -230,7 +230,7 @@ def test_a_place_taken_by_a_directory_costs_a_call(
     for file in entry_files(helper.cache):
         file.unlink()
     (helper.cache / f"{region.name}.lock").mkdir()
-    answers = stampede(helper, 4, HOST, tmp_path / "crowd", env=PATIENT)
+    answers = stampede(helper, 4, HOST, tmp_path / "crowd", env=LONG_TIMEOUT)
     assert all(secret_of(answer) in aws.issued for answer in answers)
     calls = aws.count("ecr")
     assert 2 <= calls <= 5

@@ -1,4 +1,4 @@
-"""The helper under attack, under load and under fault: one subject a module, figures at the end.
+"""The helper under attack, under load and under fault: one module per subject, figures at the end.
 
 `python -m tests.torture` does all of it; test_torture.py a bounded share, in `make test`.
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.helper import make_authority
 
 from . import SUBJECTS
-from .room import Room, figures_of, missing
+from .workspace import Workspace, figures_of, missing
 
 
 def main() -> int:
@@ -24,7 +24,7 @@ def main() -> int:
             del os.environ[name]
     lacking = missing()
     if lacking and os.environ.get("CI") == "true":
-        sys.stderr.write(f"not to be had here, and needed in CI: {', '.join(lacking)}\n")
+        sys.stderr.write(f"not available here, and needed in CI: {', '.join(lacking)}\n")
         return 1
     lines = []
     with tempfile.TemporaryDirectory(prefix="torture-") as top:
@@ -33,8 +33,11 @@ def main() -> int:
         for subject in options.only or SUBJECTS:
             sys.stdout.write(f"{subject} ...\n")
             sys.stdout.flush()
-            room, started = Room(Path(top) / subject, authority, options.share), time.monotonic()
-            figures = figures_of(subject, room)
+            workspace, started = (
+                Workspace(Path(top) / subject, authority, options.share),
+                time.monotonic(),
+            )
+            figures = figures_of(subject, workspace)
             lines += [f"{subject:8} {name}: {figure:,}" for name, figure in figures.items()]
             lines.append(f"{subject:8} seconds in all: {time.monotonic() - started:.0f}")
     lines += [f"skipped  needs {need}" for need in lacking]

@@ -1,4 +1,4 @@
-"""An AWS that is not well, or not AWS: every fault, at every endpoint that a get calls."""
+"""An AWS that fails, or is not AWS: every fault, at every endpoint that a get calls."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ from tests.aws.test_sources import (
 from tests.loopback import Fault, Loopback, iso_time
 from tests.support.helper import Helper, Result
 
-from .room import HOST, NOT_FOUND, Figures, Room
+from .workspace import HOST, NOT_FOUND, Figures, Workspace
 
 PUBLIC = "public.ecr.aws"
 TIMEOUT = 4.0
@@ -64,7 +64,7 @@ ENDPOINTS = [
 
 
 def assert_refused(endpoint: Endpoint, result: Result, seconds: float) -> None:
-    """Assert that a get ended in one cause, in time."""
+    """Assert that a get failed with one cause, in time."""
     assert seconds < TIMEOUT + GRACE, f"{endpoint.service} took {seconds:.1f} s"
     assert result.status == 1, result
     assert result.stdout.count(b"\n") == 1, result
@@ -73,9 +73,9 @@ def assert_refused(endpoint: Endpoint, result: Result, seconds: float) -> None:
         assert result.stdout == NOT_FOUND
 
 
-def one_fault(room: Room, endpoint: Endpoint, kind: str) -> float:
-    """Let an endpoint fail in one way for good, then be well; return how long the failure took."""
-    with room.rack(endpoint.arrange) as rack:
+def one_fault(workspace: Workspace, endpoint: Endpoint, kind: str) -> float:
+    """Let an endpoint fail in one way, then work; return how long the failed get took."""
+    with workspace.rack(endpoint.arrange) as rack:
         rack.env["AWS_ECR_TIMEOUT"] = f"{TIMEOUT:g}"
         rack.aws.faults[endpoint.service] = Fault(kind)
         started = time.monotonic()
@@ -91,9 +91,9 @@ def one_fault(room: Room, endpoint: Endpoint, kind: str) -> float:
     return seconds
 
 
-def one_stranger(room: Room, endpoint: Endpoint, bundle: str | None) -> None:
-    """Let somebody without the right certificate answer in place of an endpoint."""
-    with room.rack(endpoint.arrange) as rack:
+def wrong_certificate(workspace: Workspace, endpoint: Endpoint, bundle: str | None) -> None:
+    """Let a server without the right certificate answer in place of an endpoint."""
+    with workspace.rack(endpoint.arrange) as rack:
         for name, value in (rack.proxy | {"AWS_CA_BUNDLE": bundle}).items():
             rack.env.pop(name, None)
             rack.env |= {name: value} if value else {}
@@ -129,9 +129,9 @@ def dripping() -> Iterator[str]:
             server.shutdown(socket.SHUT_RDWR)
 
 
-def drips(room: Room) -> Figures:
-    """Bound the whole of an answer, not only the wait for its next byte."""
-    with room.rack() as rack, dripping() as url:
+def drips(workspace: Workspace) -> Figures:
+    """Limit the time of a whole answer, not only of the wait for its next byte."""
+    with workspace.rack() as rack, dripping() as url:
         rack.env |= {"AWS_ENDPOINT_URL": url, "AWS_ECR_TIMEOUT": "2"}
         started = time.monotonic()
         result = rack.get(HOST)
@@ -140,9 +140,9 @@ def drips(room: Room) -> Figures:
     return {"endless answers": 1}
 
 
-def far_future(room: Room) -> Figures:
-    """Believe no expiry beyond the twelve hours that AWS documents."""
-    with room.rack() as rack:
+def far_future(workspace: Workspace) -> Figures:
+    """Accept no expiry beyond the twelve hours that AWS documents."""
+    with workspace.rack() as rack:
         for life in (1e6, 1e9, 1e11, 1e18):
             rack.aws.token_life = life
             rack.run("erase", stdin=HOST.encode())
@@ -157,25 +157,25 @@ def far_future(room: Room) -> Figures:
     return {"expiries too far": 4}
 
 
-def run(room: Room) -> Figures:
+def run(workspace: Workspace) -> Figures:
     """Go through every endpoint and every fault, and through TLS with the wrong certificate."""
     cases = [(endpoint, kind) for endpoint in ENDPOINTS for kind in endpoint.faults]
-    times = [one_fault(room, endpoint, kind) for endpoint, kind in room.some(cases)]
-    strangers = [
+    times = [one_fault(workspace, endpoint, kind) for endpoint, kind in workspace.some(cases)]
+    impostors = [
         (endpoint, bundle)
         for endpoint in ENDPOINTS
-        for bundle in (None, room.authority.bundle)
+        for bundle in (None, workspace.authority.bundle)
         # The authority knows the name of ECR Public.
         if endpoint.tls and (bundle is None or endpoint.host != PUBLIC)
     ]
-    for endpoint, bundle in room.some(strangers):
-        one_stranger(room, endpoint, bundle)
+    for endpoint, bundle in workspace.some(impostors):
+        wrong_certificate(workspace, endpoint, bundle)
     figures: Figures = {
         "endpoints": len(ENDPOINTS),
         "faults": len(times),
         "slowest, in seconds": round(max(times), 1),
         "deadline, in seconds": TIMEOUT,
         "redirects followed": 0,
-        "TLS with a wrong name or CA": len(room.some(strangers)),
+        "TLS with a wrong name or CA": len(workspace.some(impostors)),
     }
-    return figures | (drips(room) | far_future(room) if room.whole else {})
+    return figures | (drips(workspace) | far_future(workspace) if workspace.whole else {})

@@ -1,4 +1,4 @@
-"""Damaged entries: whatever is in the cache directory, a get serves what was kept, or asks anew."""
+"""Damaged cache entries: a get serves what was stored, unchanged, or asks AWS."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.tokens.cache import Cache, Entry, Key, digest, encode
 
-from .room import HOST, Figures, Room
+from .workspace import HOST, Figures, Workspace
 
 OTHER = "444455556666.dkr.ecr.eu-west-1.amazonaws.com"
 NOW = 1_800_000_000.0
@@ -37,7 +37,7 @@ class Kept:
     def others(self) -> list[bytes]:
         """Return good entries that are not this one's: other hosts, other identities, other times.
 
-        Each holds another token, which is never to be seen.
+        Each holds another token, which must never be served.
         """
         identity = self.context.identity
         keys = [Key(OTHER, identity), Key(HOST, identity + b"x\n"), Key(HOST, b"")]
@@ -52,7 +52,7 @@ class Kept:
         ]
 
     def put(self, content: bytes) -> None:
-        """Put a content in the entry's place."""
+        """Replace the content of the entry."""
         file = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.write(file, content)
         os.close(file)
@@ -67,21 +67,21 @@ class Kept:
 
 
 @contextlib.contextmanager
-def alone(room: Room) -> Iterator[Kept]:
-    """Give a cache in a process that reaches no AWS: whatever is alive is served."""
+def alone(workspace: Workspace) -> Iterator[Kept]:
+    """Give a cache in a process without AWS: only valid entries are served."""
     asked = mock.patch.object(Context, "fetch", side_effect=HelperError("AWS is away"))
     behind = mock.patch.object(verbs, "_refresh", return_value=True)
     with mock.patch.dict(os.environ), asked, behind:
-        yield Kept(str(room.path / "damaged"))
+        yield Kept(str(workspace.path / "damaged"))
 
 
 def checked(body: bytes) -> bytes:
-    """Return a body with the check that a writer would have put under it."""
+    """Return a body with a valid checksum line."""
     return b"%scheck %s\n" % (body, digest(body).encode())
 
 
 def forged(kept: Kept) -> Iterator[bytes]:
-    """Yield entries that no writer writes, each with a check that fits."""
+    """Yield entries that the helper never writes, each with a valid checksum."""
     body = kept.content[: kept.content.rindex(b"check ")]
     prefix, lines = kept.key.prefix, body[len(kept.key.prefix) :].splitlines(keepends=True)
     for first in range(4):
@@ -121,11 +121,11 @@ def damaged(kept: Kept, dice: random.Random) -> bytes:
     return dice.choice(kinds)()
 
 
-def contents(kept: Kept, room: Room) -> Iterator[bytes]:
-    """Yield every head, every flipped bit, every forgery, and random damage up to the share."""
+def contents(kept: Kept, workspace: Workspace) -> Iterator[bytes]:
+    """Yield every truncation, every flipped bit, every forgery, and random damage."""
     places = range(len(kept.content))
-    yield from (kept.content[:place] for place in room.some(places))
-    for place in room.some(range(8 * len(kept.content))):
+    yield from (kept.content[:place] for place in workspace.some(places))
+    for place in workspace.some(range(8 * len(kept.content))):
         flipped = bytearray(kept.content)
         flipped[place // 8] ^= 1 << place % 8
         yield bytes(flipped)
@@ -133,16 +133,16 @@ def contents(kept: Kept, room: Room) -> Iterator[bytes]:
     for size in (256 * 1024, 256 * 1024 + 1, 4 << 20):
         yield kept.content.ljust(size, b"\n")
         yield checked(kept.content[: kept.content.rindex(b"check ")].ljust(size, b"A"))
-    yield from (damaged(kept, room.dice) for _ in range(room.times(90_000)))
+    yield from (damaged(kept, workspace.dice) for _ in range(workspace.times(90_000)))
 
 
-def run(room: Room) -> Figures:
+def run(workspace: Workspace) -> Figures:
     """Serve the one good entry, and nothing that is not it to the byte."""
     count, hours, started = 0, 0, time.monotonic()
-    room.path.mkdir(exist_ok=True)
-    with alone(room) as kept:
+    workspace.path.mkdir(exist_ok=True)
+    with alone(workspace) as kept:
         assert kept.served() == TOKEN
-        for content in contents(kept, room):
+        for content in contents(kept, workspace):
             if content == kept.content:
                 continue
             kept.put(content)
@@ -155,7 +155,7 @@ def run(room: Room) -> Figures:
             kept.context.clock = (NOW + hours * 3600.0).__pos__
             alive = -60 <= hours * 3600 < LIFE - 60
             assert (kept.served() == TOKEN) is alive, hours
-    return by_the_executable(room) | {
+    return by_the_executable(workspace) | {
         "damaged entries": count,
         "hours looked at": 2 * hours + 1,
         "entries a second": round(count / (time.monotonic() - started)),
@@ -164,16 +164,16 @@ def run(room: Room) -> Figures:
     }
 
 
-def by_the_executable(room: Room) -> Figures:
+def by_the_executable(workspace: Workspace) -> Figures:
     """Damage the entries of a real cache: each get answers, with a token of AWS."""
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         token = rack.answered(rack.get(HOST))
         files = sorted(rack.cache.iterdir())
         assert len(files) == 2
-        for number in range(room.times(120)):
+        for number in range(workspace.times(120)):
             for file in files:
                 content = bytearray(file.read_bytes())
-                content[room.dice.randrange(len(content))] ^= 1 << number % 8
+                content[workspace.dice.randrange(len(content))] ^= 1 << number % 8
                 file.write_bytes(content)
             renewed = rack.answered(rack.get(HOST))
             assert renewed != token

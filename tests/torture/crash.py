@@ -1,4 +1,4 @@
-"""SIGKILL, at every system call that touches the cache and at moments nobody chose."""
+"""SIGKILL, at every system call that touches the cache and at random moments."""
 
 import os
 import random
@@ -16,7 +16,7 @@ from ecr_credential_helper.tokens.cache import decode, subject_of
 from tests.support.entries import entry_files, prefix_of, rewrite
 from tests.support.helper import Result
 
-from .room import HOST, Figures, Rack, Room
+from .workspace import HOST, Figures, Rack, Workspace
 
 CALL = re.compile(r"^(\w+)\(")
 TWO_HOURS = 7200.0
@@ -32,7 +32,7 @@ def strace() -> str | None:
 
 
 def traced(rack: Rack, options: list[str], verb: str, stdin: bytes) -> Result:
-    """Run a verb under strace; what it does in other threads is not looked at."""
+    """Run a verb under strace; its other threads are not traced."""
     path = strace()
     assert path
     command = [path, "-qq", "-o", str(rack.home / "trace"), *options, str(rack.executable), verb]
@@ -84,10 +84,10 @@ def make_state(rack: Rack, state: str) -> None:
         rewrite(rack.cache, age={"aging": 30_000, "late": 40_000}[state])
 
 
-def at_every_call(room: Room) -> Figures:
-    """Kill store and get at each of their calls: the next get answers as if nothing had been."""
+def at_every_call(workspace: Workspace) -> Figures:
+    """Kill store and get at each of their calls: the next get answers as usual."""
     figures: Figures = {"system calls killed at": 0, "missed": 0}
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         for verb, state in (
             ("store", "empty"),
             ("store", "late"),
@@ -97,7 +97,7 @@ def at_every_call(room: Room) -> Figures:
             stdin = HOST.encode() if verb == "get" else login(rack)
             make_state(rack, state)
             calls = calls_of(rack, verb, stdin)
-            for name, ordinal in room.some(calls):
+            for name, ordinal in workspace.some(calls):
                 make_state(rack, state)
                 inject = f"inject={name}:signal=KILL:when={ordinal}"
                 result = rack.seen(traced(rack, ["-e", inject], verb, stdin))
@@ -139,11 +139,11 @@ def kill_many(rack: Rack, dice: random.Random, times: int) -> tuple[int, int]:
     return kills, most
 
 
-def at_random_moments(room: Room) -> Figures:
+def at_random_moments(workspace: Workspace) -> Figures:
     """Kill at random moments in two places at once; sweep what is left."""
-    each = room.times(2_000) // 2 + 1
+    each = workspace.times(2_000) // 2 + 1
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
-        racks = [stack.enter_context(room.rack()) for _ in range(2)]
+        racks = [stack.enter_context(workspace.rack()) for _ in range(2)]
         work = [
             pool.submit(kill_many, rack, random.Random(seed), each)
             for seed, rack in enumerate(racks)
@@ -169,6 +169,6 @@ def age_debris(cache: Path) -> None:
             os.utime(file, (time.time() - TWO_HOURS,) * 2)
 
 
-def run(room: Room) -> Figures:
+def run(workspace: Workspace) -> Figures:
     """Kill at every call where there is strace, and at random moments."""
-    return (at_every_call(room) if strace() else {}) | at_random_moments(room)
+    return (at_every_call(workspace) if strace() else {}) | at_random_moments(workspace)

@@ -1,4 +1,4 @@
-"""A machine that is not well: disks, locks, clocks, limits and streams, each broken for real."""
+"""A machine with faults: disks, locks, clocks, limits and streams, each broken for real."""
 
 import os
 import shutil
@@ -10,9 +10,10 @@ from pathlib import Path
 
 from tests.support.entries import entry_files, entry_in, rewrite
 from tests.support.helper import Result
+from tests.support.needs import has_namespace
 
 from .crash import strace, traced
-from .room import HOST, Figures, Rack, Room
+from .workspace import HOST, Figures, Rack, Workspace
 
 FAKETIME = shutil.which("faketime")
 ROOT = os.geteuid() == 0
@@ -24,7 +25,7 @@ Torture = Callable[[Rack], int]
 
 
 def after(rack: Rack, before: str, *arguments: str, stdin: bytes) -> Result:
-    """Run the executable from a shell that has done something first."""
+    """Run the executable from a shell, after a line of shell."""
     command = ["/bin/sh", "-c", SCRIPT, "sh", str(rack.executable), *arguments]
     done = subprocess.run(
         command,
@@ -160,12 +161,14 @@ def no_home(rack: Rack) -> int:
 
 
 def umasks(rack: Rack) -> int:
-    """Set a umask that takes nothing away, and one that takes all."""
+    """Set a umask that removes no permission, and one that removes all."""
     for umask in ("000", "777", "0"):
         shutil.rmtree(rack.cache, ignore_errors=True)
         for _ in range(2):
             rack.answered(after(rack, f"umask {umask}", "get", stdin=HOST.encode()))
-        for path in (rack.cache, *rack.cache.iterdir()):
+        assert rack.cache.stat().st_mode & 0o077 == 0
+        rack.cache.chmod(0o700)  # a umask of 777 keeps out all but root
+        for path in rack.cache.iterdir():
             assert path.stat().st_mode & 0o077 == 0
     return 3
 
@@ -321,7 +324,7 @@ def no_null_device(rack: Rack) -> int:
     return 1
 
 
-def run(room: Room) -> Figures:
+def run(workspace: Workspace) -> Figures:
     """Break one thing after the other, each with an AWS and a home of its own."""
     figures: Figures = {}
     anybody: list[Torture] = [
@@ -329,12 +332,13 @@ def run(room: Room) -> Figures:
         *(little_memory, late_token_in_little_memory),
     ]
     needing = [
-        (ROOT, [full_disk, read_only_disk, no_home, no_null_device]),
+        (ROOT and has_namespace("--mount"), [full_disk, read_only_disk, no_null_device]),
+        (ROOT and has_namespace("--user"), [no_home]),
         (strace() is not None, [failing_calls, failing_descriptors]),
         (FAKETIME is not None, [wrong_clocks, jumping_clocks, racing_clock]),
     ]
     able = anybody + [torture for able, kinds in needing if able for torture in kinds]
-    for torture in room.some(able, least=3):
-        with room.rack() as rack:
+    for torture in workspace.some(able, least=3):
+        with workspace.rack() as rack:
             figures[torture.__name__.replace("_", " ")] = torture(rack)
     return figures

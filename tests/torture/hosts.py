@@ -1,4 +1,4 @@
-r"""Server URLs: what is ECR and what only looks like it, held against an independent reading.
+r"""Server URLs: what is ECR and what only looks like it, compared to an independent reader.
 
 The rule, as it is published (RFC 3986 for the frame, RFC 1123 for labels, the Amazon ECR user guide
 for the names), in ABNF (RFC 5234), whose strings match in any case:
@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 from ecr_credential_helper.registry import host_of, registry_of
 
-from .room import Figures, Room
+from .workspace import Figures, Workspace
 
 PLAIN = ("com.amazonaws", "cn.com.amazonaws", "eu.amazonaws", "gov.ic.c2s", "gov.sgov.sc2s")
 MORE = ("uk.adc-e.cloud", "gov.ic.hci.csp", "aws.on", "cn.com.amazonwebservices.on")
@@ -112,7 +112,7 @@ def verdict(server_url: str) -> Reading | None:
     return (registry.host, registry.account, registry.region, registry.fips, registry.dual_stack)
 
 
-# Characters that some fold, normalizer or eye takes for one of a host's.
+# Characters that case folding, normalization or a person may take for one of a host name.
 ALIKE = "\u212a\u0131\u017f\uff0e\u3002\uff61\u2024\u2215\u2044\uff0f\uff1a\u0430\u0435\u0660\u00ad"
 ODD = "\0\t\n\r \x7f\x85\u2028\ufeff\ud800%20%2e..@@\\//::??##[]{}<>\"'`|^~_-=&;,$!*()+"
 ENDINGS = ("", "", "", ".", ":443", ".:443", ":", ":0", ":65535", ":65536", ":000443", "/", "/a/b")
@@ -179,27 +179,27 @@ def mutated(text: str, dice: random.Random) -> str:
 
 
 def compare(server_url: str, figures: Figures) -> None:
-    """Count a server URL, and hold the package's reading of it against ours."""
+    """Count a server URL, and compare the package's reading of it to ours."""
     expected, found = reading(server_url), verdict(server_url)
     assert found == expected, f"{server_url!r}: {found}, and the rule says {expected}"
     figures["server URLs"] += 1
     figures["of them ECR"] += expected is not None
 
 
-def run(room: Room) -> Figures:
+def run(workspace: Workspace) -> Figures:
     """Compare a million of them: hypothesis finds the shapes, a mutator works on real names."""
     figures: Figures = {"server URLs": 0, "of them ECR": 0}
-    for _ in range(room.times(1_000_000)):
-        server_url = spelled(real(room.dice), room.dice)
-        for _ in range(room.dice.choice((0, 0, 1, 1, 2, 3))):
-            server_url = mutated(server_url, room.dice)
+    for _ in range(workspace.times(1_000_000)):
+        server_url = spelled(real(workspace.dice), workspace.dice)
+        for _ in range(workspace.dice.choice((0, 0, 1, 1, 2, 3))):
+            server_url = mutated(server_url, workspace.dice)
         compare(server_url, figures)
     parts = st.sampled_from((*FRONTS, *MORE_FRONTS, *ENDINGS, *MORE_ENDINGS, *REGIONS, *PUBLIC))
     labels = st.sampled_from((".dkr", ".ecr", "-ecr", "-fips", ".", "123456789012", "12345678901"))
     ends = st.sampled_from(["." + ".".join(suffix[::-1]) for suffix in SUFFIXES])
     pieces = st.lists(st.one_of(parts, labels, ends, st.text(max_size=4)), max_size=10)
 
-    @hypothesis.settings(max_examples=room.times(20_000), database=None, deadline=None)
+    @hypothesis.settings(max_examples=workspace.times(20_000), database=None, deadline=None)
     @hypothesis.seed(8)
     @hypothesis.given(pieces.map("".join))
     def look(server_url: str) -> None:

@@ -1,4 +1,4 @@
-"""A crowd: many gets at once over many registries and identities, on an AWS that fails at times."""
+"""Load: many gets at once for many registries and identities, on an AWS that fails at times."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from tests.loopback import Fault, Loopback
 from tests.support.entries import until
 from tests.support.helper import Result
 
-from .room import Figures, Rack, Room
+from .workspace import Figures, Rack, Workspace
 
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1", "us-west-2", "ap-south-1")
 ACCOUNTS = [f"{number:012}" for number in range(1, 11)]
@@ -22,8 +22,8 @@ FAILURES = 0.1
 LATENCY = 0.3
 
 
-class Moody:
-    """An AWS that fails one call in ten, by a cause that passes."""
+class FlakyAWS:
+    """An AWS that fails one call in ten, by a transient fault."""
 
     def __init__(self, aws: Loopback) -> None:
         self.dice = random.Random(8)
@@ -75,9 +75,9 @@ def start(rack: Rack, number: int, host: str, env: dict[str, str]) -> subprocess
 
 
 def crowd(rack: Rack, size: int) -> Figures:
-    """Start all gets at once, wait for all, and judge every answer and every call."""
-    moody = Moody(rack.aws)
-    rack.aws.take_fault = moody.take_fault  # type: ignore[method-assign]
+    """Start all gets at once, wait for all, and check every answer and every call."""
+    flaky = FlakyAWS(rack.aws)
+    rack.aws.take_fault = flaky.take_fault  # type: ignore[method-assign]
     rack.aws.latency["*"] = LATENCY
     variables = users(rack)
     rack.env |= {"AWS_ECR_TIMEOUT": "600", "AWS_MAX_ATTEMPTS": "12"}
@@ -89,12 +89,12 @@ def crowd(rack: Rack, size: int) -> Figures:
     statuses = Counter(process.wait(900) for process in processes)
     seconds = time.monotonic() - started
     for number, (host, user) in enumerate(asked):
-        judge(rack, number, host, f"arn:aws:iam::111122223333:user/load-{user}")
+        check(rack, number, host, f"arn:aws:iam::111122223333:user/load-{user}")
     until(lambda: not ours(rack.home), 10)
     flights = {(host.split(".")[3], user) for host, user in asked}
     assert statuses == {0: size}
     assert len(rack.aws.issued) == len(flights)
-    assert rack.aws.count("ecr") == len(flights) + moody.failed
+    assert rack.aws.count("ecr") == len(flights) + flaky.failed
     assert not [name for name in os.listdir(rack.cache) if name.endswith((".tmp", ".lock"))]
     return {
         "gets at once": size,
@@ -102,14 +102,14 @@ def crowd(rack: Rack, size: int) -> Figures:
         "identities": len({user for _, user in asked}),
         "tokens needed": len(flights),
         "calls to AWS": rack.aws.count("ecr"),
-        "of them failed": moody.failed,
+        "of them failed": flaky.failed,
         "wrong answers": 0,
         "processes left behind": 0,
         "seconds": round(seconds, 1),
     }
 
 
-def judge(rack: Rack, number: int, host: str, principal: str) -> None:
+def check(rack: Rack, number: int, host: str, principal: str) -> None:
     """Assert that a get answered with a token of its own principal, for its own region."""
     place = rack.home / "streams"
     out, err = ((place / f"{number}.{name}").read_bytes() for name in ("out", "err"))
@@ -122,9 +122,9 @@ def judge(rack: Rack, number: int, host: str, principal: str) -> None:
     rack.results.append(Result(0, out, err))
 
 
-def stubborn(room: Room) -> Figures:
+def stubborn(workspace: Workspace) -> Figures:
     """End a credential_process that hangs and will not be ended, and all that it started."""
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         script = rack.home / "process"
         script.write_text("#!/bin/sh\ntrap '' TERM\nsleep 1000 & sleep 1000\n")
         script.chmod(0o700)
@@ -140,8 +140,8 @@ def stubborn(room: Room) -> Figures:
     return {"stubborn processes left behind": 0}
 
 
-def run(room: Room) -> Figures:
-    """Let a thousand come at once."""
-    with room.rack() as rack:
-        figures = crowd(rack, room.times(1_000))
-    return figures | (stubborn(room) if room.whole else {})
+def run(workspace: Workspace) -> Figures:
+    """Start a thousand gets at once."""
+    with workspace.rack() as rack:
+        figures = crowd(rack, workspace.times(1_000))
+    return figures | (stubborn(workspace) if workspace.whole else {})

@@ -1,4 +1,4 @@
-"""What comes in on stdin, and what becomes of the streams: the executable as its worst callers."""
+"""Stdin and the other streams, as the worst callers of the executable use them."""
 
 import contextlib
 import fcntl
@@ -11,15 +11,15 @@ import time
 
 from tests.support.helper import Result, finish
 
-from .room import HOST, NOT_FOUND, Figures, Rack, Room
+from .workspace import HOST, NOT_FOUND, Figures, Rack, Workspace
 
 VERBS = ("get", "store", "erase", "list")
 MEBIBYTE = b"x" * (1 << 20)
 
 
-def odd_inputs(room: Room) -> list[bytes]:
+def odd_inputs(workspace: Workspace) -> list[bytes]:
     """Return random bytes and inputs that are wrong in one way each."""
-    dice, host = room.dice, HOST.encode()
+    dice, host = workspace.dice, HOST.encode()
     login = json.dumps({"ServerURL": HOST, "Username": "AWS", "Secret": "x"}).encode()
     known = [
         *(
@@ -62,18 +62,18 @@ def assert_protocol(verb: str, result: Result) -> None:
         json.loads(result.stdout)
 
 
-def odd(rack: Rack, room: Room) -> int:
+def odd(rack: Rack, workspace: Workspace) -> int:
     """Feed every odd input to every verb."""
-    inputs = room.some(odd_inputs(room))
+    inputs = workspace.some(odd_inputs(workspace))
     for verb in VERBS:
         for data in inputs:
             assert_protocol(verb, rack.run(verb, stdin=data))
     return len(inputs) * len(VERBS)
 
 
-def flood(rack: Rack, room: Room) -> int:
-    """Pour a hundred mebibytes into each verb that reads: all is drained, in little memory."""
-    mebibytes = room.times(100)
+def flood(rack: Rack, workspace: Workspace) -> int:
+    """Write a hundred mebibytes to each verb that reads: all is drained, in little memory."""
+    mebibytes = workspace.times(100)
     for verb in ("get", "store", "erase"):
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         with rack.popen(verb) as process:
@@ -87,7 +87,7 @@ def flood(rack: Rack, room: Room) -> int:
     return 3 * mebibytes
 
 
-def slow(rack: Rack, _: Room) -> int:
+def slow(rack: Rack, _: Workspace) -> int:
     """Write a byte at a time, with pauses: the answer is that for the whole."""
     with rack.popen("get") as process:
         assert process.stdin
@@ -98,7 +98,7 @@ def slow(rack: Rack, _: Room) -> int:
     return 1
 
 
-def unblocking(rack: Rack, _: Room) -> int:
+def unblocking(rack: Rack, _: Workspace) -> int:
     """Give pipes that do not block, as event loops do: the helper waits by itself."""
     url = f"{HOST}/{'a' * 60_000}"
     into, out = os.pipe(), os.pipe()
@@ -120,8 +120,8 @@ def unblocking(rack: Rack, _: Room) -> int:
     return 1
 
 
-def early(rack: Rack, _: Room) -> int:
-    """Close stdout before the answer, after one byte of it, or find it full: exit 1, no word."""
+def early(rack: Rack, _: Workspace) -> int:
+    """Close stdout early, after one byte, or let it be full: exit 1, and stderr is empty."""
     for command in ('"$1" get | head -c1', '"$1" get | true', '"$1" get >/dev/full'):
         shell = ["bash", "-o", "pipefail", "-c", command, "sh", str(rack.executable)]
         done = subprocess.run(
@@ -141,7 +141,7 @@ def early(rack: Rack, _: Room) -> int:
     return 4
 
 
-def closed(rack: Rack, _: Room) -> int:
+def closed(rack: Rack, _: Workspace) -> int:
     """Start with every subset of the standard streams closed."""
     subsets = [[n for n in range(3) if bits >> n & 1] for bits in range(8)]
     for verb in VERBS:
@@ -154,29 +154,29 @@ def closed(rack: Rack, _: Room) -> int:
     return len(subsets) * len(VERBS)
 
 
-def broken(rack: Rack, room: Room) -> int:
-    """Let the writer die half way: what came is what counts."""
-    for _ in range(room.times(20)):
+def broken(rack: Rack, workspace: Workspace) -> int:
+    """Let the writer die half way: the part that arrived is the request."""
+    for _ in range(workspace.times(20)):
         with rack.popen("get") as process:
             assert process.stdin
             killer = threading.Timer(0.05, process.stdin.close)
-            process.stdin.write(HOST.encode()[: room.dice.randrange(1, len(HOST))])
+            process.stdin.write(HOST.encode()[: workspace.dice.randrange(1, len(HOST))])
             killer.start()
             killer.join()
             assert process.stdout
             assert process.stdout.read() == NOT_FOUND
-    return room.times(20)
+    return workspace.times(20)
 
 
-def run(room: Room) -> Figures:
+def run(workspace: Workspace) -> Figures:
     """Do all of it against one AWS."""
     figures: Figures = {}
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         rack.answered(rack.get(HOST))
         for name, torture in (
             *(("odd inputs", odd), ("mebibytes poured in", flood), ("slow writers", slow)),
             *(("pipes that do not block", unblocking), ("stdout gone", early)),
             *(("streams closed", closed), ("writers that died", broken)),
         ):
-            figures[name] = torture(rack, room)
+            figures[name] = torture(rack, workspace)
     return figures

@@ -26,7 +26,7 @@ from tests.loopback import Loopback, basic_credentials, iso_time
 from tests.support.helper import Authority, Helper, Result
 
 from . import aws, faults, load, stdin, users
-from .room import HOST, NAME, Rack, Room
+from .workspace import HOST, NAME, Rack, Workspace
 
 REQUEST = TokenRequest(Target(Registry(HOST, account="111122223333", region="eu-west-1")))
 WEST = "111122223333.dkr.ecr.us-west-2.amazonaws.com"  # which the loopback has a certificate for
@@ -34,46 +34,54 @@ needs_root = pytest.mark.needs("root")
 
 
 @pytest.fixture
-def room(tmp_path: Path, authority: Authority) -> Room:
-    """Return a room for one finding."""
-    return Room(tmp_path / "room", authority)
+def workspace(tmp_path: Path, authority: Authority) -> Workspace:
+    """Return a workspace for one finding."""
+    return Workspace(tmp_path / "workspace", authority)
 
 
 def unblocking(rack: Rack) -> int:
     """Give pipes that do not block."""
-    return stdin.unblocking(rack, Room(rack.home, Authority("", "", "")))
+    return stdin.unblocking(rack, Workspace(rack.home, Authority("", "", "")))
 
 
 @pytest.mark.parametrize("torture", [unblocking, faults.umasks])
-def test_an_ordinary_user_finds_it_fixed(torture: Callable[[Rack], int], room: Room) -> None:
+def test_an_ordinary_user_finds_it_fixed(
+    torture: Callable[[Rack], int], workspace: Workspace
+) -> None:
     """What needs no rights."""
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         assert torture(rack)
 
 
 @needs_root
 @pytest.mark.parametrize(
-    "torture", [faults.no_home, faults.no_null_device, users.sudo, users.cache_of_another]
+    "torture",
+    [
+        pytest.param(faults.no_home, marks=pytest.mark.needs("unshare --user")),
+        pytest.param(faults.no_null_device, marks=pytest.mark.needs("unshare --mount")),
+        users.sudo,
+        users.cache_of_another,
+    ],
 )
-def test_root_finds_it_fixed(torture: Callable[[Rack], int], room: Room) -> None:
+def test_root_finds_it_fixed(torture: Callable[[Rack], int], workspace: Workspace) -> None:
     """What needs root to be arranged."""
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         assert torture(rack)
 
 
-def test_no_process_is_left_behind_that_will_not_end(room: Room) -> None:
+def test_no_process_is_left_behind_that_will_not_end(workspace: Workspace) -> None:
     """A credential_process that ignores SIGTERM is killed, with all that it started."""
-    assert load.stubborn(room) == {"stubborn processes left behind": 0}
+    assert load.stubborn(workspace) == {"stubborn processes left behind": 0}
 
 
-def test_no_token_is_kept_longer_than_aws_documents(room: Room) -> None:
+def test_no_token_is_kept_longer_than_aws_documents(workspace: Workspace) -> None:
     """An expiry in the far future is cut to twelve hours, or is none."""
-    assert aws.far_future(room)
+    assert aws.far_future(workspace)
 
 
-def test_an_answer_that_drips_is_given_up(room: Room) -> None:
+def test_an_answer_that_drips_is_given_up(workspace: Workspace) -> None:
     """An answer that comes a byte at a time does not outlast the deadline."""
-    assert aws.drips(room)
+    assert aws.drips(workspace)
 
 
 @pytest.mark.parametrize(
@@ -86,10 +94,12 @@ def test_a_scheme_comes_before_the_path(server_url: str, host: str | None) -> No
 
 
 @pytest.mark.parametrize("expiration", ["9" * 400, "-" + "9" * 400, "-" + "9" * 4000, "-1"])
-def test_a_login_with_an_absurd_expiry_spoils_nothing(expiration: str, room: Room) -> None:
+def test_a_login_with_an_absurd_expiry_spoils_nothing(
+    expiration: str, workspace: Workspace
+) -> None:
     """After a login with a token whose expiry is no time, a get answers."""
     secret = basic_credentials('{"payload":"', f'","expiration":{expiration}}}')
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         assert rack.store(HOST, "AWS", secret).status == 0
         assert rack.get(HOST).status == 0
         assert rack.run("list").status == 0
@@ -117,9 +127,9 @@ def test_what_is_left_of_a_clock_that_was_ahead_is_swept(tmp_path: Path) -> None
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_list_passes_by_what_is_not_ours(room: Room) -> None:
+def test_list_passes_by_what_is_not_ours(workspace: Workspace) -> None:
     """A file in the cache whose name is no host does not end list."""
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         rack.answered(rack.get(HOST))
         for name in (b"\xff.0123456789abcd", b'a"b.0123456789abcd', b"a b.0123456789abcd"):
             with open(os.path.join(os.fsencode(rack.cache), name), "wb"):
@@ -136,9 +146,9 @@ def test_a_machine_id_that_is_a_directory_is_none(
     assert identity._machine_id() == "-"
 
 
-def test_settings_that_are_nested_too_deep_are_told(room: Room) -> None:
+def test_settings_that_are_nested_too_deep_are_told(workspace: Workspace) -> None:
     """A file that the parser gives up on is a mistake in that file."""
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         path = rack.home / "settings.toml"
         path.write_text("a = " + "[" * 100_000)
         rack.env["AWS_ECR_CONFIG_FILE"] = str(path)
@@ -160,9 +170,9 @@ def test_a_date_header_beyond_all_zones_is_a_clear_error(zone: str) -> None:
         ecr._checked(answer, REQUEST)
 
 
-def test_what_is_told_is_one_line(room: Room) -> None:
+def test_what_is_told_is_one_line(workspace: Workspace) -> None:
     """A control character in a path begins no line and steers no terminal."""
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         env: dict[str, str | None] = {"AWS_ECR_CACHE_DIR": "/dev/null/a\nb\x1b[31m"}
         result = rack.get(HOST, env=env)
         rack.answered(result)
@@ -263,11 +273,10 @@ def plant_models(rack: Rack, url: str) -> None:
             rule_set.write_text(json.dumps(rules))
 
 
-@pytest.mark.needs("root", "unshare")
-@pytest.mark.needs("root", "unshare")
-def test_without_a_home_no_directory_called_tilde_is_read(room: Room) -> None:
+@pytest.mark.needs("root", "unshare --user")
+def test_without_a_home_no_directory_called_tilde_is_read(workspace: Workspace) -> None:
     """A credential_process that waits in ./~/.aws/config is not run."""
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         process = f"credential_process = touch {rack.home}/run"
         (plant(rack) / "config").write_text(f"[default]\n{process}\n")
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ECR_CACHE_DIR"):
@@ -285,7 +294,7 @@ IMAGE = {
 }
 
 
-@pytest.mark.needs("root", "unshare")
+@pytest.mark.needs("root", "unshare --user")
 @pytest.mark.parametrize(
     ("arguments", "stdin"),
     [
@@ -297,10 +306,10 @@ IMAGE = {
     ],
 )
 def test_without_a_home_no_model_below_tilde_says_whom_to_ask(
-    arguments: tuple[str, ...], stdin: bytes, room: Room
+    arguments: tuple[str, ...], stdin: bytes, workspace: Workspace
 ) -> None:
     """A model of a service that waits in ./~/.aws/models would have a request sent elsewhere."""
-    with room.rack() as rack, Loopback() as elsewhere:
+    with workspace.rack() as rack, Loopback() as elsewhere:
         plant_models(rack, elsewhere.url)
         rack.env |= {name: value for name, value in rack.proxy.items() if value}
         rack.env |= {"PATH": f"{rack.executable.parent}:{rack.env['PATH']}"}
@@ -310,10 +319,10 @@ def test_without_a_home_no_model_below_tilde_says_whom_to_ask(
         assert arguments[0] == "doctor" or (result.status, rack.aws.count("ecr")) == (0, 1)
 
 
-@pytest.mark.needs("root", "unshare")
-def test_without_a_home_a_web_identity_goes_to_nobody_else(room: Room) -> None:
+@pytest.mark.needs("root", "unshare --user")
+def test_without_a_home_a_web_identity_goes_to_nobody_else(workspace: Workspace) -> None:
     """The token of a pod would be sent wherever a planted model of STS says."""
-    with room.rack() as rack, Loopback() as elsewhere:
+    with workspace.rack() as rack, Loopback() as elsewhere:
         plant_models(rack, elsewhere.url)
         for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             del rack.env[name]
@@ -329,10 +338,10 @@ def test_without_a_home_a_web_identity_goes_to_nobody_else(room: Room) -> None:
         assert elsewhere.calls == []
 
 
-@pytest.mark.needs("root", "unshare")
-def test_without_a_home_no_session_below_tilde_is_used(room: Room) -> None:
+@pytest.mark.needs("root", "unshare --user")
+def test_without_a_home_no_session_below_tilde_is_used(workspace: Workspace) -> None:
     """A login to IAM Identity Center that waits in ./~/.aws/sso/cache is somebody else's."""
-    with room.rack(sso_session) as rack:
+    with workspace.rack(sso_session) as rack:
         rack.env["AWS_CONFIG_FILE"] = str(rack.home / ".aws" / "config")
         own, planted = rack.home / ".aws" / "sso", plant(rack) / "sso"
         own.rename(planted)
@@ -343,13 +352,13 @@ def test_without_a_home_no_session_below_tilde_is_used(room: Room) -> None:
         assert rack.aws.calls == []
 
 
-@pytest.mark.needs("root", "unshare", "strace")
+@pytest.mark.needs("root", "unshare --user", "strace")
 @pytest.mark.parametrize("arguments", [("get",), ("doctor",), ("configure", HOST)])
 def test_without_a_home_no_path_below_tilde_is_named(
-    arguments: tuple[str, ...], room: Room
+    arguments: tuple[str, ...], workspace: Workspace
 ) -> None:
     """No call to the system looks there, be it only to see whether something is there."""
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         plant(rack)
         del rack.env["AWS_ECR_CACHE_DIR"]
         trace = rack.home / "trace"
@@ -360,11 +369,11 @@ def test_without_a_home_no_path_below_tilde_is_named(
         assert [line for line in named if '"~' in line or "/~" in line] == []
 
 
-@pytest.mark.needs("root", "unshare")
-def test_without_a_home_nothing_is_written_below_tilde(room: Room) -> None:
+@pytest.mark.needs("root", "unshare --user")
+def test_without_a_home_nothing_is_written_below_tilde(workspace: Workspace) -> None:
     """What would be is named in one line: it is an error of configure, and a finding of doctor."""
     why = "no home directory for ~/.docker"
-    with room.rack() as rack:
+    with workspace.rack() as rack:
         (rack.home / "place").mkdir()
         for arguments in (("configure", HOST), ("configure", "--dry-run", HOST)):
             result = homeless(rack, *arguments)
@@ -382,10 +391,10 @@ def test_without_a_home_nothing_is_written_below_tilde(room: Room) -> None:
 @needs_root
 @pytest.mark.parametrize("arrange", [sso_session, login])
 def test_root_by_sudo_leaves_its_users_session_alone(
-    arrange: Callable[[Helper, Loopback], None], room: Room
+    arrange: Callable[[Helper, Loopback], None], workspace: Workspace
 ) -> None:
     """A session near its end is renewed, and not kept as a file that its user cannot read."""
-    with room.rack(arrange) as rack:
+    with workspace.rack(arrange) as rack:
         (session,) = (rack.home / ".aws").glob("*/cache/*.json")
         if arrange is sso_session:  # the other is past its end
             near = json.loads(session.read_text()) | {"expiresAt": iso_time(time.time() + 30)}

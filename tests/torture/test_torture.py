@@ -10,7 +10,7 @@ from tests.support.helper import Authority
 from tests.support.needs import lacking
 
 from . import SUBJECTS
-from .room import Room, figures_of, missing
+from .workspace import Workspace, figures_of, missing
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -24,7 +24,7 @@ def test_nothing_is_skipped_in_ci() -> None:
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_a_share_of_the_torture(subject: str, tmp_path: Path, authority: Authority) -> None:
     """Each subject goes through a part of its work without a finding, and did some of it."""
-    figures = figures_of(subject, Room(tmp_path / subject, authority, SUBJECTS[subject]))
+    figures = figures_of(subject, Workspace(tmp_path / subject, authority, SUBJECTS[subject]))
     assert any(figures.values())
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .room import HOST, Figures, Rack, Room
+from .workspace import HOST, Figures, Rack, Workspace
 
 ROOT = os.geteuid() == 0
 OTHER = 65_534
@@ -42,7 +42,7 @@ def cache_for_all(rack: Rack) -> int:
 
 
 def links(rack: Rack) -> int:
-    """Plant links in the place of directory, entry, lock and mark: they lead nowhere."""
+    """Plant links in the place of directory, entry, lock and mark: none of them is followed."""
     target = rack.home / "target"
     target.write_bytes(CANARY)
     elsewhere = rack.home / "elsewhere"
@@ -75,7 +75,7 @@ def links(rack: Rack) -> int:
 
 
 def swapped(rack: Rack) -> int:
-    """Swap the directory for a link all the while: what it leads to stays as it is."""
+    """Keep swapping the directory for a link: the link's target is not changed."""
     elsewhere = rack.home / "elsewhere"
     elsewhere.mkdir(0o700)
     rack.answered(rack.get(HOST))
@@ -159,13 +159,13 @@ def log_of_another(rack: Rack) -> int:
     return 3
 
 
-def run(room: Room) -> Figures:
-    """Play each part, with a home and an AWS of its own."""
+def run(workspace: Workspace) -> Figures:
+    """Run each case, with a home and an AWS of its own."""
     parts: list[Torture] = [cache_for_all, links, swapped]
     if ROOT:
         parts += [cache_of_another, sudo, log_of_another]
     figures: Figures = {}
-    for torture in room.some(parts, least=3):
-        with room.rack() as rack:
+    for torture in workspace.some(parts, least=3):
+        with workspace.rack() as rack:
             figures[torture.__name__.replace("_", " ")] = torture(rack)
     return figures

@@ -1,4 +1,4 @@
-"""What the subjects share: a clean room with an AWS of its own, and a search of all it leaves."""
+"""What the subjects share: a home with an AWS of its own, and a search for secrets in it."""
 
 import contextlib
 import importlib
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from tests.helper.test_secrets import assert_none, aws_secrets, secrets
 from tests.loopback import USER_ARN, Loopback
 from tests.support.helper import Authority, Helper, Result
+from tests.support.needs import has_namespace
 
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 NAME = b"docker-credential-ecr"
@@ -64,8 +65,8 @@ class Rack(Helper):
 
 
 @dataclass
-class Room:
-    """A place for one subject: its directory, its share of the whole work, and its dice."""
+class Workspace:
+    """What one subject works with: a directory, its share of the work, and random numbers."""
 
     path: Path
     authority: Authority
@@ -84,13 +85,13 @@ class Room:
         return max(1, round(number * self.share))
 
     def some(self, all_of_them: Sequence[T], least: int = 1) -> list[T]:
-        """Return this room's share of a list: all of it, or some at even distances."""
+        """Return this workspace's share of a list: all of it, or some at even distances."""
         size = min(len(all_of_them), max(least, round(len(all_of_them) * self.share)))
         return [all_of_them[index * len(all_of_them) // size] for index in range(size)]
 
     @contextlib.contextmanager
     def rack(self, arrange: Callable[[Helper, Loopback], None] | None = None) -> Iterator[Rack]:
-        """Give the executable a home and an AWS; search all that is left of it at the end."""
+        """Give the executable a home and an AWS; search all it leaves for secrets at the end."""
         self.path.mkdir(exist_ok=True)
         home = self.path / f"{len(os.listdir(self.path))}" / "home"
         with Loopback(certificate=(self.authority.chain, self.authority.key)) as aws:
@@ -133,18 +134,22 @@ def search(rack: Rack, arranged: Mapping[Path, bytes]) -> int:
     return size + sum(len(result.stdout) + len(result.stderr) for result in rack.results)
 
 
-def figures_of(subject: str, room: Room) -> Figures:
+def figures_of(subject: str, workspace: Workspace) -> Figures:
     """Torture one subject; return its figures, with those of the search for secrets."""
-    figures: Figures = importlib.import_module(f"{__package__}.{subject}").run(room)
-    if room.runs:
-        figures |= {"runs searched for secrets": room.runs, "bytes searched": room.bytes_searched}
+    figures: Figures = importlib.import_module(f"{__package__}.{subject}").run(workspace)
+    if workspace.runs:
+        figures |= {
+            "runs searched for secrets": workspace.runs,
+            "bytes searched": workspace.bytes_searched,
+        }
         figures["secrets found"] = 0
     return figures
 
 
 def missing() -> list[str]:
-    """Return what this machine lacks of what all of it needs."""
-    lacking = [
-        program for program in ("strace", "faketime", "unshare") if not shutil.which(program)
+    """Return what the full torture needs and this machine lacks."""
+    lacking = [program for program in ("strace", "faketime") if not shutil.which(program)]
+    lacking += [
+        f"unshare {option}" for option in ("--mount", "--user") if not has_namespace(option)
     ]
     return lacking + ([] if os.geteuid() == 0 else ["root"])
