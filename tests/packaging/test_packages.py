@@ -132,7 +132,15 @@ def test_the_sdist_holds_what_builds_and_tests_it() -> None:
     with tarfile.open(only("*_helper-*.tar.gz")) as archive:
         names = {member.name.partition("/")[2] for member in archive.getmembers()}
     files = sources(PACKAGE, "bin", "docs", "tests", "packaging", "Makefile", "CHANGELOG.md")
-    files |= {"LICENSE", "README.md", "SECURITY.md", "pyproject.toml", ".gitignore", "PKG-INFO"}
+    files |= {
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "README.md",
+        "SECURITY.md",
+        "pyproject.toml",
+        ".gitignore",
+        "PKG-INFO",
+    }
     assert names == files
 
 
