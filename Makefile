@@ -69,7 +69,8 @@ endef
 $(INSTALLED): $(SOURCES)
 	$(call environment,$(VENV),$(EXTRAS))
 
-# The front door in C: against the Python program in 100,000 cases and in the suite, and fuzzed.
+# The small program in C that answers a warm get in the packages ("front"): compared with the Python
+# program in 100,000 cases and in the suite, and fuzzed.
 
 FRONT := build/front
 THROUGH_FRONT := tests/tokens/test_cache.py tests/tokens/test_identity.py tests/system/test_paths.py tests/test_protocol.py \

@@ -27,7 +27,6 @@ LAYERS = (
     {"registry", "errors"},
     {""},  # the package itself: its version
 )
-# Within the lowest layers with more than one module nothing leans on its neighbour.
 LEVEL = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 PAGES = ("docs/architecture.md", "CONTRIBUTING.md")
 

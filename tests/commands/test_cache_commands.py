@@ -3,7 +3,9 @@
 import json
 import os
 import pty
+import re
 import signal
+import termios
 import time
 from pathlib import Path
 from typing import Any
@@ -301,10 +303,11 @@ def test_warm_needs_a_cache(helper: Helper) -> None:
 # On a terminal.
 
 
-def on_a_terminal(helper: Helper, *arguments: str, **env: str) -> Result:
+def on_a_terminal(helper: Helper, *arguments: str, columns: int = 80, **env: str) -> Result:
     """Run the executable with a terminal as its stdin, stdout and stderr; its screen is stdout."""
     check("terminal")
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
     with helper.popen(*arguments, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         shown = b""
@@ -333,10 +336,39 @@ def test_a_terminal_sees_progress_and_colour(helper: Helper) -> None:
     )
 
 
+def longest_line(result: Result) -> int:
+    """Return the length of the longest line that was wrapped: of words, and no command to copy."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", result.out).splitlines()
+    return max(len(line) for line in lines if len(line.split()) > 1 and "fix: " not in line)
+
+
+def store_of_the_peer(helper: Helper) -> None:
+    """Have doctor find what it has a sentence of 200 characters for."""
+    (helper.home / ".docker").mkdir()
+    (helper.home / ".docker" / "config.json").write_text('{"credsStore": "ecr-login"}')
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_what_is_shown_is_as_wide_as_the_terminal(helper: Helper, columns: int) -> None:
+    """No wider, and a long sentence fills it."""
+    store_of_the_peer(helper)
+    shown = longest_line(on_a_terminal(helper, "doctor", columns=columns, TERM="xterm"))
+    assert columns - 20 < shown <= columns
+
+
+def test_a_width_that_is_asked_for_goes_first(helper: Helper) -> None:
+    """COLUMNS, as in the help texts; where nothing says a width it is 80 columns."""
+    store_of_the_peer(helper)
+    assert 80 < longest_line(on_a_terminal(helper, "doctor", COLUMNS="120")) <= 120
+    assert 60 < longest_line(on_a_terminal(helper, "doctor", columns=0, COLUMNS="")) <= 80
+    assert 60 < longest_line(helper.run("doctor", env={"COLUMNS": "0"})) <= 80
+    assert 80 < longest_line(helper.run("doctor", env={"COLUMNS": "120"})) <= 120
+
+
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_colour_can_be_turned_off(helper: Helper, env: dict[str, str]) -> None:
     """By the usual variable, and by the terminal."""
-    assert "\x1b[3" not in on_a_terminal(helper, "warm", PRIVATE, **env).out
+    assert "\x1b[3" not in on_a_terminal(helper, "warm", PRIVATE, columns=80, **env).out
 
 
 def test_an_empty_no_color_counts_as_unset(helper: Helper) -> None:

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from ecr_credential_helper.registry import Registry
+from ecr_credential_helper.settings import Role, Target
 from ecr_credential_helper.tokens import identity
 from tests.loopback import (
     ACCOUNT,
@@ -598,3 +602,31 @@ def test_an_error_is_not_remembered(helper: Helper, aws: Loopback) -> None:
     assert helper.get(HOST, env=env).status == 1
     assert aws.count("ecr") == 2 * calls
     assert secret_of(helper.get(HOST).answer) in aws.issued
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+TARGETS = st.builds(
+    Target,
+    st.just(Registry(HOST, region="eu-west-1")),
+    profile=TEXTS,
+    role=st.none()
+    | st.builds(Role, arn=st.text(min_size=1), external_id=TEXTS, duration_seconds=st.none()),
+)
+
+
+@given(TARGETS, TARGETS)
+@example(
+    Target(Registry(HOST, region="eu-west-1"), "a\ntarget RoleArn=b"),
+    Target(Registry(HOST, region="eu-west-1"), "a", Role("b", session_name="")),
+)
+def test_two_entries_of_the_settings_file_are_described_apart(one: Target, other: Target) -> None:
+    """And what is added to the identity of the AWS settings can be told from it again."""
+    settings = b"machine here -\nvariable AWS_PROFILE=target x=y\n"
+    described = identity.with_target(settings, one)
+    same = (one.profile, one.role) == (other.profile, other.role)
+    assert (described == identity.with_target(settings, other)) is same
+    before, added = identity.without_target(described)
+    assert before == settings
+    assert set(added) <= {"profile", "RoleArn", "RoleSessionName", "ExternalId", "DurationSeconds"}
+    assert ("profile" in added) is bool(one.profile)
+    assert ("RoleArn" in added) is (one.role is not None)
