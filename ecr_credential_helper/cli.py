@@ -34,14 +34,14 @@ A Docker credential helper for Amazon ECR. Docker runs it; name it in ~/.docker/
   get      server URL on stdin; prints user and token as JSON
   store    {{"ServerURL", "Username", "Secret"}} on stdin; takes logins to ECR
   erase    server URL on stdin
-  list     prints the registries with a token at hand
+  list     prints the registries that have a token in the cache
   version  prints the version
 
 Commands for people (each with --help):
 
   configure           names this helper for your registries in config.json
-  status              shows which tokens are at hand, and for how long
-  doctor              finds what keeps this from working, and says the fix
+  status              shows which tokens are in the cache, and for how long
+  doctor              finds what keeps this from working, and how to fix it
   warm                fetches tokens ahead of time
   clear               drops tokens
   get-login-password  prints a token, as the AWS CLI's command does

@@ -184,7 +184,7 @@ def _renewed(host: str, entry: Entry | None, context: Context) -> Entry:
     context.note(f"get {host}: {error.message}")
     alive = entry is not None and entry.stage(context.clock()) != DEAD
     if entry and alive and not isinstance(error, Denied):
-        context.tell(f"{error.message}; the token at hand is still good")
+        context.tell(f"{error.message}; the token in the cache is still valid")
         return entry
     if target and target.registry.public:
         raise CredentialsNotFound(error.message, error.hint) from error

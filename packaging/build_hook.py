@@ -23,7 +23,7 @@ COMPLETIONS = {
 }
 MAN_PAGE = f"share/man/man1/{NAME}.1"
 SECTIONS = {
-    "EXIT STATUS": "0 if all went well, 1 if something failed, 2 if it was called wrongly.",
+    "EXIT STATUS": "0 if all went well, 1 if something failed, 2 if the arguments were wrong.",
     "FILES": "config.json in DOCKER_CONFIG, else in ~/.docker: which helper Docker asks for which "
     "registry. config.toml in ~/.config/ecr-credential-helper, or AWS_ECR_CONFIG_FILE: which "
     "profile and role for which registry. ~/.cache/ecr-credential-helper, or AWS_ECR_CACHE_DIR: "

@@ -1,4 +1,4 @@
-"""What every test starts from: the loopback AWS, and the installed executable in a clean room."""
+"""What every test starts from: the loopback AWS, and the executable in a directory of its own."""
 
 import contextlib
 import os

@@ -171,7 +171,7 @@ def _helper_for(wanted: str, case: Case) -> Finding:
     elif named == "":
         found = f'"" has Docker use a password in config.json itself for {wanted}'
     elif similar:
-        found = f"it has {similar[0]!r}, and Docker looks for {wanted!r}, to the letter"
+        found = f"it has {similar[0]!r}, and Docker looks for {wanted!r}, exactly"
     else:
         found = f"{wanted} is not there; a name is matched whole, without wildcards"
     return Finding("credHelpers", FAIL, found, case.configure)

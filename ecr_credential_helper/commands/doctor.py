@@ -50,9 +50,9 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "doctor",
-        help="find what keeps this from working, and say the fix",
-        description="Look at everything that commonly keeps this from working. With HOST, walk the "
-        "way of a pull from it and stop at the first thing that breaks. The exit status is 1 if "
+        help="find what keeps this from working, and how to fix it",
+        description="Look at everything that commonly keeps this from working. With HOST, follow "
+        "the steps of a pull from it and stop at the first one that fails. The exit status is 1 if "
         "something failed.",
     )
     parser.add_argument("host", nargs="?", metavar="HOST", help="the host of a registry")

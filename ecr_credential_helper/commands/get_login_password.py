@@ -53,7 +53,7 @@ def _token(target: Target, context: Context) -> str:
     except HelperError as error:
         if entry is None or entry.stage(context.clock()) == DEAD:
             raise
-        context.tell(f"{error.message}; the token at hand is still good")
+        context.tell(f"{error.message}; the token in the cache is still valid")
     return entry.token
 
 

@@ -37,7 +37,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add the command to the parser of all commands."""
     parser = commands.add_parser(
         "status",
-        help="show which tokens are at hand, and for how long",
+        help="show which tokens are in the cache, and for how long",
         description="Show what is in the cache, for whom, and how long it lives: never a token.",
     )
     parser.add_argument("--json", action="store_true", help="print it as JSON")

@@ -61,7 +61,7 @@ def test_past_half_its_life_the_token_is_renewed_or_still_good(
     aws.faults["ecr"] = Fault("500")
     result = login(helper, "--region", "eu-west-1")
     assert (result.status, result.out) == (0, f"{first}\n")
-    assert result.err.endswith("; the token at hand is still good\n")
+    assert result.err.endswith("; the token in the cache is still valid\n")
     aws.faults.clear()
     assert token_of(login(helper, "--region", "eu-west-1")) != first
 

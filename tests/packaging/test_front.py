@@ -500,7 +500,7 @@ int main(int argc, char **argv)
 
 
 @dataclass(frozen=True)
-class Doors:
+class Fronts:
     """Front doors with different programs behind them.
 
     `python` has the installed executable, `alone` none, `teller` a program that tells how it was
@@ -514,9 +514,9 @@ class Doors:
 
 
 @pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Doors:
+def fronts(tmp_path_factory: pytest.TempPathFactory) -> Fronts:
     """Build the front doors."""
-    directory = tmp_path_factory.mktemp("doors")
+    directory = tmp_path_factory.mktemp("fronts")
     teller = directory / "program"
     command = ["cc", "-D_GNU_SOURCE", "-x", "c", "-o", str(teller), "-"]
     subprocess.run(command, input=TELLER.encode(), check=True)
@@ -530,7 +530,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Doors:
         (directory / name).mkdir()
         file = build(directory / name, target, program)
         built.append(file.rename(file.with_name("docker-credential-ecr")))
-    return Doors(*built)
+    return Fronts(*built)
 
 
 @pytest.fixture
@@ -543,31 +543,31 @@ def warm(helper: Helper) -> Helper:
 @pytest.mark.parametrize(
     "server_url", [HOST, f"https://{HOST}", f"HTTP://{HOST.upper()}.:443/v2/ a", f" {HOST} \r\n"]
 )
-def test_a_warm_get_needs_no_python(warm: Helper, doors: Doors, server_url: str) -> None:
+def test_a_warm_get_needs_no_python(warm: Helper, fronts: Fronts, server_url: str) -> None:
     """The answer is that of the Python program to the byte, and nothing is left behind."""
     expected = warm.get(server_url)
     before = warm.files()
-    warm.executable = doors.alone
+    warm.executable = fronts.alone
     assert warm.get(server_url) == expected
     assert expected.answer["ServerURL"] == server_url.strip()
-    warm.executable = doors.sanitized
+    warm.executable = fronts.sanitized
     assert warm.get(server_url) == expected
     assert warm.files() == before
 
 
-def test_the_places_of_the_defaults_are_the_same(helper: Helper, doors: Doors) -> None:
+def test_the_places_of_the_defaults_are_the_same(helper: Helper, fronts: Fronts) -> None:
     """With every variable unset but HOME, and with a tilde, the cache is found."""
     python, env = helper.executable, {"AWS_ECR_CACHE_DIR": None}
     for more in ({}, {"XDG_CACHE_HOME": str(helper.home / "x")}, {"AWS_ECR_CACHE_DIR": "~/y/"}):
         helper.executable = python
         cold = helper.get(HOST, env={**env, **more})
-        helper.executable = doors.alone
+        helper.executable = fronts.alone
         assert helper.get(HOST, env={**env, **more}) == cold
 
 
-def refusal(helper: Helper, doors: Doors, env: dict[str, str | None]) -> Result:
+def refusal(helper: Helper, fronts: Fronts, env: dict[str, str | None]) -> Result:
     """Ask a front door without a program behind it, which has to want it."""
-    helper.executable = doors.alone
+    helper.executable = fronts.alone
     return helper.get(HOST, env=env)
 
 
@@ -591,30 +591,30 @@ SORRY = b"docker-credential-ecr: its program cannot be started: "
     ],
 )
 def test_where_it_is_not_sure_it_gives_no_answer(
-    warm: Helper, doors: Doors, env: dict[str, str | None]
+    warm: Helper, fronts: Fronts, env: dict[str, str | None]
 ) -> None:
     """Another identity, another place, or a variable that it does not know its way with."""
-    result = refusal(warm, doors, env)
+    result = refusal(warm, fronts, env)
     assert (result.status, result.stderr) == (1, b"")
     assert result.stdout.startswith(SORRY)
     assert result.stdout.endswith(b"/missing\n")
-    assert refusal(warm, doors, {}).status == 0
+    assert refusal(warm, fronts, {}).status == 0
 
 
 @pytest.mark.parametrize("share", [-0.1, 0.51, 0.9, 0.9999, 1.1])
-def test_what_is_not_fresh_is_not_for_it(warm: Helper, doors: Doors, share: float) -> None:
+def test_what_is_not_fresh_is_not_for_it(warm: Helper, fronts: Fronts, share: float) -> None:
     """A token past half its life, past its end, or from the future is left to the Python."""
     rewrite(warm.cache, age=share * LIFE)
-    assert refusal(warm, doors, {}).stdout.startswith(SORRY)
+    assert refusal(warm, fronts, {}).stdout.startswith(SORRY)
     rewrite(warm.cache, age=0.49 * LIFE)
-    assert secret_of(refusal(warm, doors, {}).answer)
+    assert secret_of(refusal(warm, fronts, {}).answer)
 
 
-def test_the_home_of_another_user_is_not_guessed(helper: Helper, doors: Doors) -> None:
+def test_the_home_of_another_user_is_not_guessed(helper: Helper, fronts: Fronts) -> None:
     """A tilde with a name behind it is not HOME with the name behind it."""
     assert helper.get(HOST, env={"AWS_ECR_CACHE_DIR": f"{helper.home}x"}).status == 0
-    assert refusal(helper, doors, {"AWS_ECR_CACHE_DIR": f"{helper.home}x"}).status == 0
-    assert refusal(helper, doors, {"AWS_ECR_CACHE_DIR": "~x"}).stdout.startswith(SORRY)
+    assert refusal(helper, fronts, {"AWS_ECR_CACHE_DIR": f"{helper.home}x"}).status == 0
+    assert refusal(helper, fronts, {"AWS_ECR_CACHE_DIR": "~x"}).stdout.startswith(SORRY)
 
 
 def chmod(path: Path, mode: int) -> None:
@@ -641,12 +641,12 @@ def link(path: Path) -> None:
     ],
 )
 def test_what_others_can_reach_is_not_used(
-    warm: Helper, doors: Doors, which: str, spoil: Callable[[Path], None]
+    warm: Helper, fronts: Fronts, which: str, spoil: Callable[[Path], None]
 ) -> None:
     """A cache that others may read, that others own, or behind a link is a hand-over."""
     (file,) = entry_files(warm.cache, HOST)
     spoil(file if which == "file" else warm.cache)
-    assert refusal(warm, doors, {}).stdout.startswith(SORRY)
+    assert refusal(warm, fronts, {}).stdout.startswith(SORRY)
 
 
 @pytest.mark.parametrize(
@@ -657,12 +657,12 @@ def test_what_others_can_reach_is_not_used(
     ],
 )
 def test_everything_else_is_handed_over_unchanged(
-    helper: Helper, doors: Doors, arguments: list[str]
+    helper: Helper, fronts: Fronts, arguments: list[str]
 ) -> None:
     """Name, arguments, environment and stdin reach the program; its status is the front door's."""
-    helper.executable = doors.teller
+    helper.executable = fronts.teller
     for name in ("docker-credential-ecr-login", None):
-        called = str(doors.teller if name is None else helper.link(name))
+        called = str(fronts.teller if name is None else helper.link(name))
         result = helper.run(*arguments, stdin=b"some\0thing\xff", argv0=name)
         head, _, stdin = result.stdout.partition(b"\n\n")
         variables = [f"{key}={value}" for key, value in helper.env.items()]
@@ -671,9 +671,9 @@ def test_everything_else_is_handed_over_unchanged(
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 4097, 65535, 65536, 65537, 65538, 300_000])
-def test_stdin_is_handed_over_whole(helper: Helper, doors: Doors, size: int) -> None:
+def test_stdin_is_handed_over_whole(helper: Helper, fronts: Fronts, size: int) -> None:
     """All that a server URL can be, and one byte more, which is as much as Python looks at."""
-    helper.executable = doors.teller
+    helper.executable = fronts.teller
     request = random.Random(size).randbytes(size)
     result = helper.run("get", stdin=request)
     assert result.stdout.partition(b"\n\n")[2] == request[: 64 * 1024 + 1]
@@ -683,29 +683,29 @@ def test_stdin_is_handed_over_whole(helper: Helper, doors: Doors, size: int) -> 
     "request_of", [lambda: HOST + "/" + "p" * 65000, lambda: "x" * 65536 + HOST, lambda: ""]
 )
 def test_long_and_empty_requests_have_the_same_answer(
-    helper: Helper, doors: Doors, request_of: Callable[[], str]
+    helper: Helper, fronts: Fronts, request_of: Callable[[], str]
 ) -> None:
     """A request that needs more than one read is answered as by the Python program."""
     expected = helper.get(request_of())
-    for door in (doors.python, doors.sanitized):
-        helper.executable = door
+    for front in (fronts.python, fronts.sanitized):
+        helper.executable = front
         assert helper.get(request_of()) == expected
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2), (1, 2)])
 def test_closed_streams_are_left_to_the_program(
-    warm: Helper, doors: Doors, closed: tuple[int, ...]
+    warm: Helper, fronts: Fronts, closed: tuple[int, ...]
 ) -> None:
     """No file that the front door opens takes the place of a stream."""
     expected = warm.run("get", stdin=HOST.encode(), closed=closed)
-    for door in (doors.python, doors.sanitized):
-        warm.executable = door
+    for front in (fronts.python, fronts.sanitized):
+        warm.executable = front
         assert warm.run("get", stdin=HOST.encode(), closed=closed) == expected
 
 
-def test_half_a_request_is_none(warm: Helper, doors: Doors) -> None:
+def test_half_a_request_is_none(warm: Helper, fronts: Fronts) -> None:
     """Where stdin does not block and has only a half so far, the rest is waited for."""
-    warm.executable = doors.python
+    warm.executable = fronts.python
     for beginning, rest in ((b"", HOST), (HOST[:20].encode(), HOST[20:])):
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
@@ -720,9 +720,9 @@ def test_half_a_request_is_none(warm: Helper, doors: Doors) -> None:
         assert json.loads(stdout)["ServerURL"] == HOST
 
 
-def test_a_reader_that_went_away_is_no_success(warm: Helper, doors: Doors) -> None:
+def test_a_reader_that_went_away_is_no_success(warm: Helper, fronts: Fronts) -> None:
     """An answer that nobody takes ends with status 1, not by a signal."""
-    warm.executable = doors.alone
+    warm.executable = fronts.alone
     reading, writing = os.pipe()
     os.close(reading)
     with warm.popen("get", stdout=writing) as process:
@@ -732,14 +732,14 @@ def test_a_reader_that_went_away_is_no_success(warm: Helper, doors: Doors) -> No
 
 
 def test_the_program_is_found_from_the_executable(
-    helper: Helper, tmp_path: Path, doors: Doors
+    helper: Helper, tmp_path: Path, fronts: Fronts
 ) -> None:
     """A relative program starts where the front door is, wherever that is and however called."""
     (tmp_path / "a").mkdir()
     file = build(tmp_path / "a", "docker-credential-ecr", Path("../b/program"))
     (tmp_path / "a").rename(tmp_path / "moved")
     (tmp_path / "b").mkdir()
-    shutil.copy(doors.teller.parent.parent / "program", tmp_path / "b" / "program")
+    shutil.copy(fronts.teller.parent.parent / "program", tmp_path / "b" / "program")
     helper.executable = tmp_path / "moved" / file.name
     assert helper.run("list").status == 7
     for relative in (f"moved/{file.name}", f"./moved/../moved/{file.name}"):
@@ -754,9 +754,9 @@ def test_the_program_is_found_from_the_executable(
     assert found.returncode == 7
 
 
-def test_all_verbs_go_through_it(helper: Helper, aws: Loopback, doors: Doors) -> None:
+def test_all_verbs_go_through_it(helper: Helper, aws: Loopback, fronts: Fronts) -> None:
     """A life with the front door: cold, warm, listed, half way, refreshed, erased."""
-    helper.executable = doors.python
+    helper.executable = fronts.python
     first = secret_of(helper.get(HOST).answer)
     assert secret_of(helper.get(HOST).answer) == first
     assert helper.run("list").answer == {f"https://{HOST}": "AWS"}
@@ -771,9 +771,9 @@ def test_all_verbs_go_through_it(helper: Helper, aws: Loopback, doors: Doors) ->
 
 
 @pytest.mark.needs("readelf")
-def test_it_is_hardened_and_complete_in_itself(doors: Doors) -> None:
+def test_it_is_hardened_and_complete_in_itself(fronts: Fronts) -> None:
     """It needs no library, loads anywhere, and keeps what is data from being code."""
-    command = ["readelf", "-W", "-h", "-l", "-d", str(doors.alone)]
+    command = ["readelf", "-W", "-h", "-l", "-d", str(fronts.alone)]
     text = subprocess.run(command, capture_output=True, check=True, text=True).stdout
     assert "DYN (" in text
     assert "GNU_RELRO" in text

@@ -90,7 +90,7 @@ def test_while_aws_is_away_a_late_token_is_served(
     result = helper.get(HOST)
     assert secret_of(result.answer) == first
     assert result.err.count("\n") == 1
-    assert "the token at hand is still good" in result.err
+    assert "the token in the cache is still valid" in result.err
     assert_no_secret(result, aws, token_expected=True)
     aws.faults.clear()
     assert secret_of(helper.get(HOST).answer) != first

@@ -208,7 +208,7 @@ def test_whatever_fails_a_token_at_hand_is_served(
     monkeypatch.setattr(fetch, "_ask", fail)
     assert '"Secret":"late"' in verbs.get(HOST.encode(), context)
     assert len(lines) == 1
-    assert "the token at hand is still good" in lines[0]
+    assert "the token in the cache is still valid" in lines[0]
 
 
 def test_without_a_thread_to_ask_in_a_token_at_hand_is_served(
