@@ -217,8 +217,40 @@ def test_a_lock_is_known_again_unless_it_was_replaced(directory: Path) -> None:
         os.close(again)
 
 
+UNFINISHED = " <unfinished ...>"
 SYNCED = re.compile(r"(?:fsync|fdatasync)\(\d+<(.*)>\) += 0")
 RENAMED = re.compile(r'rename\w*\((?:\d+<(.*?)>, )?"([^"]*)", (?:\d+<(.*?)>, )?"([^"]*)".*\) += 0')
+
+
+def calls_in(trace: str) -> list[str]:
+    """Return the calls in a trace of strace, in the order in which they ended.
+
+    Where another thread came in between, strace writes one call as two lines.
+    """
+    calls, begun = [], {}
+    for line in trace.splitlines():
+        thread, _, call = line.partition(" ")
+        if call.endswith(UNFINISHED):
+            begun[thread] = call.removesuffix(UNFINISHED)
+            continue
+        if call.lstrip().startswith("<... "):
+            call = begun.pop(thread) + call.partition(" resumed>")[2]
+        calls.append(call)
+    return calls
+
+
+def test_a_call_in_two_lines_is_one() -> None:
+    """Under load the end of one thread falls into a call of another."""
+    trace = (
+        "7 fsync(4</c/a.tmp> <unfinished ...>\n"
+        "8 +++ exited with 0 +++\n"
+        "7 <... fsync resumed>)            = 0\n"
+        '7 rename("/c/a.tmp", "/c/a") = 0\n'
+    )
+    exited, synced, renamed = calls_in(trace)
+    assert exited == "+++ exited with 0 +++"
+    assert SYNCED.search(synced)
+    assert RENAMED.search(renamed)
 
 
 def disk_order(helper: Helper, *arguments: str, stdin: bytes = b"") -> list[tuple[str, ...]]:
@@ -230,10 +262,10 @@ def disk_order(helper: Helper, *arguments: str, stdin: bytes = b"") -> list[tupl
         [*command, str(helper.executable), *arguments], env=helper.env, input=stdin, check=True
     )
     order: list[tuple[str, ...]] = []
-    for line in trace.read_text().splitlines():
-        if synced := SYNCED.search(line):
+    for call in calls_in(trace.read_text()):
+        if synced := SYNCED.search(call):
             order.append((synced[1],))
-        elif renamed := RENAMED.search(line):
+        elif renamed := RENAMED.search(call):
             places = (renamed[1] or "", renamed[2]), (renamed[3] or "", renamed[4])
             order.append(tuple(os.path.join(*place) for place in places))
     return order
