@@ -10,7 +10,7 @@ as an HTTPS proxy, in which case they believe they speak to the real host names.
 Modules, each of which imports only those before it:
 
 - ``model``, ``formats``, ``errors``, ``registry``: data, formats and errors that all share
-- ``state``: the users, roles, tokens, faults and calls
+- ``state``: the users, roles, tokens, faults, quotas and calls
 - ``signature``: the check of Signature Version 4
 - ``ecr``, ``sts``, ``metadata``, ``container``, ``sso``, ``signin``: the services
 - ``routes``: which service and operation a request is for
@@ -33,6 +33,7 @@ from .model import (
     Call,
     Fault,
     Key,
+    Quota,
 )
 from .server import Loopback, tls_context
 
@@ -48,6 +49,7 @@ __all__ = [
     "Fault",
     "Key",
     "Loopback",
+    "Quota",
     "basic_credentials",
     "iso_time",
     "role_arn_of",

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from .formats import json_reply
-from .model import Fault, Reply, Request
+from .model import Fault, Quota, Reply, Request
 from .state import State
 
 
@@ -59,10 +59,16 @@ def read_faults(value: Mapping[str, Any]) -> dict[str, Fault]:
     }
 
 
+def read_quotas(value: Mapping[str, Any]) -> dict[str, Quota]:
+    """Return quotas from JSON: each an object with Quota's fields."""
+    return {key: Quota(**quota) for key, quota in value.items()}
+
+
 CONTROL = "/_loopback/"
 SETTINGS: dict[str, Callable[[Any], Any]] = {
     "latency": lambda value: {key: float(seconds) for key, seconds in value.items()},
     "faults": read_faults,
+    "quotas": read_quotas,
     "token_life": float,
     "clock_offset": float,
     "instance_role": lambda value: None if value is None else str(value),

@@ -15,17 +15,22 @@ UNSIGNED_OPERATIONS = frozenset({"AssumeRoleWithWebIdentity"})
 
 
 def serve(aws: State, request: Request) -> Reply | Fault:
-    """Record a request and return its answer, or the transport fault to cause."""
+    """Record a request and return its answer, or the transport fault to cause.
+
+    Only a request that no fault hits counts against its quota.
+    """
     asked, refusal = authenticate(aws, route(request))
     aws.calls.append(call_of(asked))
     fault = aws.take_fault(asked.service, asked.operation)
+    if fault is None:
+        fault = aws.take_quota(asked.service, asked.operation)
     aws.stopped.wait(aws.latency_of(asked.service, asked.operation))
     if fault is not None and fault.kind in TRANSPORT_FAULTS:
         return fault
     try:
         if refusal is not None:
             raise refusal
-        return answer(aws, asked, fault.kind if fault else None)
+        return answer(aws, asked, fault)
     except Refusal as error:
         return error_reply(asked.service, error)
 
@@ -41,15 +46,24 @@ def authenticate(aws: State, asked: Asked) -> tuple[Asked, Refusal | None]:
     return replace(asked, caller=key, region=region), None
 
 
-def answer(aws: State, asked: Asked, fault: str | None) -> Reply:
+def answer(aws: State, asked: Asked, fault: Fault | None) -> Reply:
     """Return what an operation answers, or the error that a fault puts in its place."""
-    if fault == "denied":
-        resource = str(asked.body.get("RoleArn", "*"))
-        raise denial(asked.principal, f"{asked.service}:{asked.operation}", resource)
-    if fault in FAULT_REASONS:
-        raise Refusal(FAULT_REASONS[fault])
+    if fault is not None and fault.kind in FAULT_REASONS:
+        return fault_reply(asked, fault)
     operation = OPERATIONS.get((asked.service, asked.operation), answer_unknown)
-    return operation(aws, replace(asked, fault=fault))
+    return operation(aws, replace(asked, fault=fault.kind if fault else None))
+
+
+def fault_reply(asked: Asked, fault: Fault) -> Reply:
+    """Return the error that a fault causes, with its Retry-After if it has one."""
+    refusal = Refusal(FAULT_REASONS[fault.kind])
+    if fault.kind == "denied":
+        resource = str(asked.body.get("RoleArn", "*"))
+        refusal = denial(asked.principal, f"{asked.service}:{asked.operation}", resource)
+    reply = error_reply(asked.service, refusal)
+    if fault.retry_after is None:
+        return reply
+    return replace(reply, headers={**reply.headers, "Retry-After": fault.retry_after})
 
 
 def call_of(asked: Asked) -> Call:

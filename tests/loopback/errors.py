@@ -1,7 +1,7 @@
 """Errors: each reason for a refusal, with its name and HTTP status in each protocol."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Literal
 from xml.sax.saxutils import escape
@@ -75,6 +75,14 @@ EXPIRED = Reason(
 DENIED = Reason("AccessDeniedException", "AccessDenied", "Access denied")
 THROTTLED = Reason("ThrottlingException", "Throttling", "Rate exceeded", query_status=400)
 FAILED = Reason("ServerException", "InternalFailure", "Internal failure", 500, 500)
+UNAVAILABLE = Reason(
+    "ServiceUnavailable",
+    "ServiceUnavailable",
+    "The request has failed due to a temporary failure of the server.",
+    503,
+    503,
+)
+TOO_MANY = Reason("TooManyRequests", "TooManyRequests", "Too many requests", 429, 429)
 BAD_IDENTITY_TOKEN = Reason(
     "InvalidIdentityToken",
     "InvalidIdentityToken",
@@ -88,7 +96,9 @@ NOT_FOUND = Reason("NotFound", "NotFound", "Not Found", 404, 404)
 FAULT_REASONS = {
     "denied": DENIED,
     "throttled": THROTTLED,
+    "429": TOO_MANY,
     "500": FAILED,
+    "503": UNAVAILABLE,
     "expired-token": EXPIRED,
 }
 
@@ -117,8 +127,13 @@ def denial(principal: str | None, action: str, resource: str = "*") -> Refusal:
 
 
 def error_reply(service: str, refusal: Refusal) -> Reply:
-    """Word a refusal the way the service does."""
-    reason, message, protocol = refusal.reason, str(refusal), PROTOCOLS[service]
+    """Return a refusal as the service answers it; too many requests only have their status."""
+    reply = worded_error(PROTOCOLS[service], refusal.reason, str(refusal))
+    return replace(reply, body=b"", headers={}) if refusal.reason is TOO_MANY else reply
+
+
+def worded_error(protocol: Protocol, reason: Reason, message: str) -> Reply:
+    """Return an error with its code and its message, in the words of a protocol."""
     if protocol == "json":
         return json_reply(
             {"__type": reason.json_name, "message": message}, status=reason.json_status

@@ -1,4 +1,4 @@
-"""What a stand-in knows: its users, roles, sessions and tokens, the faults set, the calls made."""
+"""What a stand-in knows: users, roles, sessions, tokens, faults and quotas set, calls made."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ import threading
 import time
 
 from .formats import random_id, random_text
-from .model import USER_ARN, USER_KEY, USER_SECRET, Call, Fault, IssuedToken, Key, Role
+from .model import USER_ARN, USER_KEY, USER_SECRET, Call, Fault, IssuedToken, Key, Quota, Role
 from .registry import registry_scope
 
 PAYLOAD_BYTES = 1100
@@ -16,8 +16,9 @@ PAYLOAD_BYTES = 1100
 class State:
     """What the services read and change; tests set it up and look at it through ``Loopback``.
 
-    ``clock_offset`` is how far the server's clock runs ahead of the local one. ``latency`` and
-    ``faults`` are keyed by "service.Operation", "service" or "*". ``tls`` serves CONNECT requests.
+    ``clock_offset`` is how far the server's clock runs ahead of the local one. ``latency``,
+    ``faults`` and ``quotas`` are keyed by "service.Operation", "service" or "*". ``tls`` serves
+    CONNECT requests.
     """
 
     def __init__(self, *, token_life: float, tls: ssl.SSLContext | None) -> None:
@@ -29,6 +30,7 @@ class State:
         self.connects: list[str] = []
         self.latency: dict[str, float] = {}
         self.faults: dict[str, Fault] = {}
+        self.quotas: dict[str, Quota] = {}
         self.issued: dict[str, IssuedToken] = {}
         self.keys: dict[str, Key] = {}
         self.roles: dict[str, Role] = {}
@@ -125,15 +127,31 @@ class State:
 
     def latency_of(self, service: str, operation: str) -> float:
         """Return how long to wait before answering."""
-        keys = (f"{service}.{operation}", service, "*")
+        keys = setting_keys(service, operation)
         return next((self.latency[key] for key in keys if key in self.latency), 0.0)
 
     def take_fault(self, service: str, operation: str) -> Fault | None:
         """Return the fault for this call, one time less of it left."""
         with self._lock:
-            for key in (f"{service}.{operation}", service, "*"):
+            for key in setting_keys(service, operation):
                 fault = self.faults.get(key)
-                if fault is not None and fault.times != 0:
-                    fault.times = None if fault.times is None else fault.times - 1
+                if fault is not None and fault.hits(time.monotonic()):
                     return fault
         return None
+
+    def take_quota(self, service: str, operation: str) -> Fault | None:
+        """Take a token for this call; return the fault that the call gets if there is none.
+
+        Only the quota with the most particular key counts, as of latencies.
+        """
+        with self._lock:
+            for key in setting_keys(service, operation):
+                quota = self.quotas.get(key)
+                if quota is not None:
+                    return None if quota.take(time.monotonic()) else Fault("throttled")
+        return None
+
+
+def setting_keys(service: str, operation: str) -> tuple[str, str, str]:
+    """Return the keys that a setting for an operation may have, the most particular first."""
+    return f"{service}.{operation}", service, "*"

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.loopback import USER_ARN, Fault, Loopback
+from tests.loopback import USER_ARN, Fault, Loopback, Quota
 
 from .clients import PRIVATE, ask, client, error_of, login
 
@@ -28,11 +28,39 @@ def test_settings_and_calls_over_http(user: Loopback) -> None:
     assert ask(user, "GET", "/_loopback/nothing")[0] == 404
 
 
-@pytest.mark.parametrize("text", ['{"calls": []}', '{"faults": {"ecr": "denyed"}}', "[1]", "{"])
+def test_quotas_and_the_ends_of_faults_over_http(user: Loopback) -> None:
+    """A quota, a fault's seconds and its Retry-After are numbers and text in JSON."""
+    settings = {
+        "faults": {"sts": {"kind": "503", "seconds": 60, "times": 2, "retry_after": "3"}},
+        "quotas": {"ecr": {"rate": 0.001, "burst": 1}},
+    }
+    assert ask(user, "POST", "/_loopback/set", json.dumps(settings))[0] == 200
+    assert user.faults == {"sts": Fault("503", seconds=60, times=2, retry_after="3")}
+    assert user.quotas == {"ecr": Quota(rate=0.001, burst=1)}
+    assert error_of(client("sts").get_caller_identity)[::2] == ("ServiceUnavailable", 503)
+    assert login(client("ecr").get_authorization_token())[0] == "AWS"
+    assert error_of(client("ecr").get_authorization_token)[0] == "ThrottlingException"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"calls": []}',
+        '{"faults": {"ecr": "denyed"}}',
+        '{"faults": {"ecr": {"kind": "500", "seconds": "6"}}}',
+        '{"faults": {"ecr": {"kind": "500", "first_hit": 1}}}',
+        '{"quotas": {"ecr": {"rate": "4", "burst": 4}}}',
+        '{"quotas": {"ecr": {"rate": 4}}}',
+        '{"quotas": {"ecr": {"rate": 4, "burst": 0}}}',
+        "[1]",
+        "{",
+    ],
+)
 def test_a_setting_that_does_not_exist_changes_nothing(user: Loopback, text: str) -> None:
     """A mistake is answered with 400."""
     assert ask(user, "POST", "/_loopback/set", text)[0] == 400
     assert user.faults == {}
+    assert user.quotas == {}
 
 
 def test_a_login_is_verified_for_nginx(user: Loopback) -> None:

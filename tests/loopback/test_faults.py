@@ -9,9 +9,13 @@ from typing import Any
 
 import botocore.session
 import pytest
-from botocore.exceptions import BotoCoreError, CredentialRetrievalError
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
+from botocore.parsers import ResponseParserError
 
 from tests.loopback import FAULT_KINDS, USER_ARN, Fault, Loopback
+from tests.loopback.ecr import TOKEN_FAULTS as SPOILT_TOKENS
+from tests.loopback.errors import FAULT_REASONS
+from tests.loopback.faults import TRANSPORT_FAULTS
 
 from .clients import REGION, ask, client, error_of, login
 
@@ -21,7 +25,9 @@ from .clients import REGION, ask, client, error_of, login
     [
         ("denied", "AccessDeniedException", 400),
         ("throttled", "ThrottlingException", 400),
+        ("429", "429", 429),
         ("500", "ServerException", 500),
+        ("503", "ServiceUnavailable", 503),
         ("expired-token", "ExpiredTokenException", 400),
         ("redirect", "307", 307),
     ],
@@ -110,6 +116,87 @@ def test_a_fault_ends_after_its_times(user: Loopback) -> None:
     assert login(ecr.get_authorization_token())[0] == "AWS"
 
 
+def test_a_fault_ends_after_its_seconds() -> None:
+    """They count from the first call that it hits, however late that is."""
+    fault = Fault("500", seconds=6)
+    assert [fault.hits(now) for now in (1000, 1003, 1005.9, 1006, 1007)] == [True] * 3 + [False] * 2
+    both = Fault("500", seconds=6, times=2)
+    assert [both.hits(now) for now in (0, 1, 2)] == [True, True, False]
+    slow = Fault("500", seconds=6, times=2)
+    assert [slow.hits(now) for now in (0, 7, 8)] == [True, False, False]
+    assert slow.times == 1
+    with pytest.raises(ValueError, match="a fault cannot last 0 seconds"):
+        Fault("500", seconds=0)
+
+
+def test_a_service_recovers_in_time(user: Loopback) -> None:
+    """A call after the fault's seconds is answered, and a less particular fault comes to light."""
+    user.faults = {"ecr": Fault("500", seconds=0.3)}
+    ecr = client("ecr")
+    time.sleep(0.4)
+    assert error_of(ecr.get_authorization_token)[2] == 500
+    time.sleep(0.4)
+    assert login(ecr.get_authorization_token())[0] == "AWS"
+    user.faults["*"] = Fault("denied")
+    assert error_of(ecr.get_authorization_token)[0] == "AccessDeniedException"
+
+
+ASKING: dict[str, tuple[str, str]] = {
+    "sso": ("GET", "/federation/credentials"),
+    "sso-oidc": ("POST", "/token"),
+    "signin": ("POST", "/v1/token"),
+    "imds": ("PUT", "/latest/api/token"),
+    "container": ("GET", "/container/credentials"),
+}
+
+
+@pytest.mark.parametrize("service", ASKING)
+def test_a_service_is_unavailable_or_has_too_many_requests(aws: Loopback, service: str) -> None:
+    """The first is worded as its protocol has it, and the second has no words."""
+    method, path = ASKING[service]
+    aws.faults[service] = Fault("503", times=1)
+    status, body, answer = ask(aws, method, path)
+    assert (status, b"temporary failure" in body) == (503, True)
+    code = None if service in ("imds", "container") else "ServiceUnavailable"
+    assert answer.get("x-amzn-ErrorType") == code
+    aws.faults[service] = Fault("429", times=1)
+    status, body, answer = ask(aws, method, path)
+    assert (status, body, answer.get("x-amzn-ErrorType")) == (429, b"", None)
+
+
+def test_sts_is_unavailable_or_has_too_many_requests(user: Loopback) -> None:
+    """Its error is the receiver's, and without a body botocore finds no XML to read."""
+    user.faults["sts"] = Fault("503")
+    with pytest.raises(ClientError) as caught:
+        client("sts").get_caller_identity()
+    error: Any = caught.value.response["Error"]
+    assert (error["Type"], error["Code"]) == ("Receiver", "ServiceUnavailable")
+    user.faults["sts"] = Fault("429")
+    with pytest.raises(ResponseParserError):
+        client("sts").get_caller_identity()
+
+
+@pytest.mark.parametrize("kind", FAULT_REASONS)
+def test_an_error_says_when_to_try_again(aws: Loopback, kind: str) -> None:
+    """Retry-After is on an error that a fault causes if it says so, and is sent as it stands."""
+    for service, (method, path) in ASKING.items():
+        aws.faults[service] = Fault(kind, retry_after="in 3 s")
+        status, _, answer = ask(aws, method, path)
+        assert status >= 400
+        assert answer["Retry-After"] == "in 3 s"
+        aws.faults[service] = Fault(kind)
+        assert "Retry-After" not in ask(aws, method, path)[2]
+
+
+@pytest.mark.parametrize("kind", ["html", "no-token"])
+def test_only_a_faults_own_error_says_when_to_try_again(aws: Loopback, kind: str) -> None:
+    """A page of some proxy does not, and neither does a refusal of the service's own."""
+    aws.faults["imds"] = Fault(kind, retry_after="3", status=503)
+    status, _, answer = ask(aws, "PUT", "/latest/api/token")
+    assert status >= 400
+    assert "Retry-After" not in answer
+
+
 def test_following_a_redirect_shows(user: Loopback) -> None:
     """Whoever goes where the redirect points is recorded there."""
     user.faults["ecr"] = Fault("redirect")
@@ -143,6 +230,12 @@ def test_an_unknown_fault_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="unknown fault kind: 'denyed'"):
         Fault("denyed")
     assert {Fault(kind).kind for kind in FAULT_KINDS} == FAULT_KINDS
+
+
+def test_every_kind_of_fault_is_caused_somewhere() -> None:
+    """The kinds are those of the tables that cause them, and the size of a token."""
+    tables = {*FAULT_REASONS, *TRANSPORT_FAULTS, *SPOILT_TOKENS}
+    assert tables | {"huge-token"} == FAULT_KINDS
 
 
 def test_latency_is_waited_for(user: Loopback) -> None:
