@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed
 NODE_CLIENTS := tests/e2e/node/node_modules/.package-lock.json
 SOURCES := pyproject.toml README.md $(wildcard bin/* packaging/*.py ecr_credential_helper/*.py ecr_credential_helper/*/*.py)
 
-.PHONY: demo test lint bench clients man torture clean
+.PHONY: demo test lint bench fleet clients man torture clean
 
 # REGISTRY=<host>[/<repository>:<tag>] runs it against your own AWS in place of a stand-in.
 demo: $(INSTALLED)
@@ -29,6 +29,11 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet awscli
 	$(BIN)/python -m tests.benchmarks.bench $(BENCH_ARGS)
+
+# A simulated fleet, written into tests/benchmarks/README.md and fleet.svg; under a minute.
+fleet: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check matplotlib
+	$(BIN)/python -m tests.benchmarks.fleet --write
 
 # Writes docs/clients.md from a run of the end-to-end tests; what they need must be there.
 clients: $(INSTALLED) $(NODE_CLIENTS)

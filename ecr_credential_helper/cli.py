@@ -111,8 +111,9 @@ def _protocol(name: str, arguments: list[str]) -> str:  # noqa: PLR0911 - one fo
             return f"{name} (ecr-credential-helper) {__version__}\n"
         case ["--help" | "-h"]:
             return _HELP.format(name=name, suffix=name.removeprefix("docker-credential-"))
-        case ["refresh-in-background", host]:
-            return verbs.refresh(host, _context(name))
+        case ["refresh-now" | "refresh-in-background" as verb, host]:
+            in_background = verb == "refresh-in-background"
+            return verbs.refresh(host, _context(name), in_background=in_background)
         case [verb]:
             raise ProtocolError(f"{name}: unknown action: {verb}")
     raise ProtocolError(_HELP.partition("\n")[0].format(name=name))

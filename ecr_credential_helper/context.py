@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .settings import Target
+    from .system.deadline import Deadline
     from .tokens.cache import Entry
 
 
@@ -33,14 +34,15 @@ class Context:
         self.disk = self._open_cache(silent=switched_off)
         self.cache = NoCache() if switched_off else self.disk
 
-    def fetch(self, target: "Target") -> "Entry":
+    def fetch(self, target: "Target", deadline: "Deadline | None" = None) -> "Entry":
         """Return a fresh token for `target`, as tokens.fetch does, with this cache and identity.
 
-        Raises NoAWSCredentials and HelperError.
+        The default deadline is AWS_ECR_TIMEOUT. Raises NoAWSCredentials and HelperError.
         """
+        from .system.deadline import Deadline
         from .tokens.fetch import fetch
 
-        return fetch(target, self.cache, self.identity, self.clock, self.tell)
+        return fetch(target, deadline or Deadline(), self)
 
     def _open_cache(self, *, silent: bool) -> Cache:
         try:

@@ -37,6 +37,10 @@ class HelperError(Exception):
         self.hint = printable(hint)
         super().__init__(self.message)
 
+    def with_message(self, message: str) -> "HelperError":
+        """Return an error of the same kind and with the same hint, and another message."""
+        return rebuilt(type(self).__name__, message, self.hint)
+
 
 def as_helper_error(error: Exception) -> HelperError:
     """Return `error` as a HelperError; one that no code expected gets a general message."""
@@ -74,3 +78,14 @@ class NoAWSCredentials(CredentialsNotFound):
 
 class Denied(HelperError):  # noqa: N818 - it is an answer from AWS, not a failure to ask
     """AWS answered, and refused: a token in the cache must no longer be served."""
+
+
+_KINDS = {kind.__name__: kind for kind in (CredentialsNotFound, NoAWSCredentials, Denied)}
+
+
+def rebuilt(kind: str, message: str, hint: str) -> HelperError:
+    """Return the error of a `kind`, which is the name of its class here, with message and hint."""
+    kind_of_error = _KINDS.get(kind, HelperError)
+    error = kind_of_error.__new__(kind_of_error)
+    HelperError.__init__(error, message, hint)
+    return error

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .settings import Target
 
+SHORT_PATIENCE = 3.0  # seconds in which AWS is asked again while there is a token to serve
+
 _KUBELET = "CredentialProviderRequest"
 _KUBELET_HINT = "give this provider the argument kubelet: `args: [kubelet]` in its configuration"
 _STAGES = ("fresh in the cache", "aging in the cache", "late in the cache", "not in the cache")
@@ -39,10 +41,10 @@ def token_of(host: str, context: Context) -> Entry:
     """
     key = Key(host, context.identity)
     entry = context.cache.load(key)
-    stage = entry.stage(context.clock()) if entry else DEAD
+    stage = entry.stage(context.clock(), key) if entry else DEAD
     context.note(f"get {host}: {_STAGES[stage]}")
     if entry is None or not (stage == FRESH or (stage == AGING and _refresh(key, context))):
-        entry = _renewed(host, entry, context)
+        entry = _renewed(key, entry if stage != DEAD else None, context)
     return entry
 
 
@@ -73,11 +75,12 @@ def store(request: bytes, context: Context) -> str:
         context.tell("this token is not kept, it says no expiry; no login is needed")
         return ""
     entry = Entry(int(now), expires, "docker login", secret)
-    if entry.stage(now) == DEAD:
+    key = Key(target.registry.host, context.identity)
+    if entry.stage(now, key) == DEAD:
         context.tell("this token is not kept, it has expired; no login is needed")
         return ""
     try:
-        context.cache.save(Key(target.registry.host, context.identity), entry)
+        context.cache.save(key, entry)
     except OSError as error:
         context.tell(f"this token is not kept: {error.strerror or error}; no login is needed")
     return ""
@@ -113,24 +116,35 @@ def list_hosts(context: Context) -> str:
     for host in context.cache.hosts():
         if host_of(host) != host:  # a file that this program did not write
             continue
-        entry = context.cache.load(Key(host, context.identity))
-        if entry and entry.stage(context.clock()) in (FRESH, AGING):
+        key = Key(host, context.identity)
+        entry = context.cache.load(key)
+        if entry and entry.stage(context.clock(), key) in (FRESH, AGING):
             hosts.append(host)
     return protocol.encode_list(hosts)
 
 
-def refresh(host: str, context: Context) -> str:
-    """Fetch a token for `host` if it is no longer fresh: the background refresh that `get` starts.
+def refresh(host: str, context: Context, *, in_background: bool) -> str:
+    """Fetch a token for `host` if it is no longer fresh, for `warm` or in the background.
 
-    Raises HelperError, which is shown only if `warm` called this. After a failure the mark stays,
-    which delays the next background refresh.
+    In the background there is more time for it; a mark says that it goes on. After a failure the
+    mark stays, which delays the next background refresh.
+
+    Raises HelperError, which only `warm` shows.
     """
     target = _target(host_of(host))
     if target is not None:
-        from .tokens.background import unmark
+        from .system.deadline import Deadline
+        from .tokens import background
 
-        context.fetch(target)
-        unmark(Key(target.registry.host, context.identity), context.cache)
+        key = Key(target.registry.host, context.identity)
+        deadline = Deadline()
+        if in_background:
+            deadline = Deadline(
+                at_least=background.SECONDS,
+                beat=lambda: background.renew_mark(key, context.cache),
+            )
+        context.fetch(target, deadline)
+        background.unmark(key, context.cache)
     return ""
 
 
@@ -166,23 +180,26 @@ def _refresh(key: Key, context: Context) -> bool:
     return start(key, context.cache, context.clock)
 
 
-def _renewed(host: str, entry: Entry | None, context: Context) -> Entry:
-    """Return a new token; if AWS does not give one, the one in `entry` while it is valid.
+def _renewed(key: Key, entry: Entry | None, context: Context) -> Entry:
+    """Return a new token for the host of `key`; if AWS gives none, that in `entry` while it lives.
 
-    An answer that refuses (Denied) is raised even then.
+    Where there is one, AWS is not asked again for long. An answer that refuses (Denied) is raised
+    even then.
 
     Raises what `get` raises.
     """
+    from .system.deadline import Deadline
+
     target = None
     try:
-        target = _target_of_get(host)
+        target = _target_of_get(key.subject)
         if target:
-            return context.fetch(target)
+            return context.fetch(target, Deadline(patience=SHORT_PATIENCE if entry else None))
         error: HelperError = CredentialsNotFound()
     except Exception as cause:  # noqa: BLE001 - whatever it is, a cached token is still good
         error = as_helper_error(cause)
-    context.note(f"get {host}: {error.message}")
-    alive = entry is not None and entry.stage(context.clock()) != DEAD
+    context.note(f"get {key.subject}: {error.message}")
+    alive = entry is not None and entry.stage(context.clock(), key) != DEAD
     if entry and alive and not isinstance(error, Denied):
         context.tell(f"{error.message}; the token in the cache is still valid")
         return entry

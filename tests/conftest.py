@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,3 +76,11 @@ def helper(tmp_path: Path, aws: Loopback, authority: Authority) -> Helper:
     home = tmp_path / "home"
     home.mkdir()
     return Helper(home, aws, authority)
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """Return an address at which connections are refused for the length of the test."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"

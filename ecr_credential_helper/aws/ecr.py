@@ -1,7 +1,7 @@
 """Call ecr:GetAuthorizationToken with botocore: credential chain, client, check of the answer.
 
-Only three modules import botocore: this one, `error_messages`, which explains botocore's errors,
-and `commands.aws_checks`, with which doctor checks each step.
+Only four modules import botocore: this one, `retries`, `error_messages`, which explains botocore's
+errors, and `commands.aws_checks`, with which doctor checks each step.
 """
 
 import base64
@@ -29,10 +29,12 @@ from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.protocol import USERNAME
 from ecr_credential_helper.registry import PUBLIC_REGION, Registry
 from ecr_credential_helper.settings import Role, Target
+from ecr_credential_helper.system.deadline import Deadline
 from ecr_credential_helper.system.environment import drop_empty_variables
 from ecr_credential_helper.system.files import make_directory
 
 from .error_messages import SEE_WHAT_ANSWERS, explain, not_aws
+from .retries import Retries
 from .token_request import TokenRequest
 
 TOKEN_LIMIT = 64 * 1024
@@ -77,7 +79,7 @@ def authorization_token(request: TokenRequest) -> AuthorizationToken:
             credentials = _credentials(session, request)
             answer = _client(session, request.target, credentials).get_authorization_token()
     except Exception as error:
-        raise explain(error, request) from error
+        raise request.tried(explain(error, request)) from error
     token = AuthorizationToken(*_checked(answer, request), request.source)
     _logger.debug("%s: a token for %d s", request.asked, token.life)
     return token
@@ -95,7 +97,9 @@ def default_region(profile: str) -> str:
     try:
         return session.get_config_variable("region") or ""
     except BotoCoreError as error:
-        raise explain(error, TokenRequest(Target(Registry("", region=""), profile))) from error
+        raise explain(
+            error, TokenRequest(Target(Registry("", region=""), profile), Deadline())
+        ) from error
 
 
 def session_for(request: TokenRequest) -> botocore.session.Session:
@@ -109,10 +113,9 @@ def session_for(request: TokenRequest) -> botocore.session.Session:
     request.profiles = session.full_config["profiles"]
     session.user_agent_name = "ecr-credential-helper"
     session.user_agent_version = __version__
-    chosen = os.environ.get("AWS_RETRY_MODE") or session.get_scoped_config().get("retry_mode")
-    retries: Any = None if chosen else {"mode": "standard"}
+    retries = Retries(request, session)
     session.set_default_client_config(
-        Config(connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT, retries=retries)
+        Config(connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT, retries=retries.config)
     )
     session.register_component("data_loader", _Loader(session.get_config_variable("data_path")))
     # STS and SSO need a region. Without one in the settings, that of the registry is at least in
@@ -121,6 +124,7 @@ def session_for(request: TokenRequest) -> botocore.session.Session:
     session.set_config_variable("region", region)
     cache: Any = _SessionCache()
     resolver = create_credential_resolver(session, cache=cache, region_name=region)
+    retries.repeat_metadata(resolver)
     session.register_component("credential_provider", resolver)
     return session
 

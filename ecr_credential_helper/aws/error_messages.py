@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from json import JSONDecodeError
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
@@ -21,6 +21,8 @@ from ecr_credential_helper.system.log import redacted
 from .token_request import TokenRequest, profile_in_words, with_profile
 
 SEE_WHAT_ANSWERS = "see what answers in place of AWS: a proxy, a captive portal, AWS_ENDPOINT_URL"
+
+Cause = TypeVar("Cause", bound=BaseException)
 
 _LINE_LIMIT = 400
 _SKEW_SECONDS = 240  # AWS accepts five minutes
@@ -193,7 +195,7 @@ def _dependency(error: Any, request: TokenRequest) -> HelperError:
 
 
 def _unreachable(error: Any, request: TokenRequest) -> HelperError:
-    if _is_caused_by(error, socket.gaierror):
+    if cause_of(error, socket.gaierror):
         return HelperError(
             f"{request.asked} was not sent, the name does not resolve: {_one_line(error)}",
             "check the region in the host name, AWS_ENDPOINT_URL and this machine's DNS",
@@ -204,11 +206,11 @@ def _unreachable(error: Any, request: TokenRequest) -> HelperError:
     )
 
 
-def _is_caused_by(error: BaseException | None, kind: type[OSError]) -> bool:
-    """Whether an error of `kind` is a cause of `error` (urllib3 1 and 2 wrap it differently)."""
+def cause_of(error: BaseException | None, kind: type[Cause]) -> Cause | None:
+    """Return the cause of `error` that is of a `kind` (urllib3 1 and 2 wrap it differently)."""
     while error is not None and not isinstance(error, kind):
         error = error.__cause__ or error.__context__
-    return error is not None
+    return error
 
 
 def _proxy(error: Any, request: TokenRequest) -> HelperError:

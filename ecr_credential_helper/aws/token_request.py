@@ -2,11 +2,14 @@
 
 import os
 
+from ecr_credential_helper.errors import HelperError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ecr_credential_helper.settings import Target
+    from ecr_credential_helper.system.deadline import Deadline
 
 # Credential sources that belong to no profile, as botocore names them.
 _PLACES = {
@@ -14,6 +17,9 @@ _PLACES = {
     "iam-role": "the role of this instance",
     "container-role": "the role of this container",
 }
+_SEE_WHAT_HANGS = (
+    "see what hangs (credential_process, IMDS, proxy, network), or raise AWS_ECR_TIMEOUT"
+)
 
 
 class TokenRequest:
@@ -23,10 +29,16 @@ class TokenRequest:
     is the call in progress between there and GetAuthorizationToken, such as "sts:AssumeRole", else
     empty. `profiles` are those of the AWS config files, with their settings, as botocore parsed
     them.
+
+    `deadline` bounds it. `tries` is how often the call in progress was sent, `trouble` how it last
+    failed, None if it has not.
     """
 
-    def __init__(self, target: "Target") -> None:
+    def __init__(self, target: "Target", deadline: "Deadline") -> None:
         self.target = target
+        self.deadline = deadline
+        self.tries = 0
+        self.trouble: HelperError | None = None
         self.source = ""
         self.step = ""
         self.profiles: Mapping[str, Mapping[str, object]] = {}
@@ -80,6 +92,21 @@ class TokenRequest:
         if not self.source:
             return f"the search for AWS credentials of {self.who}"
         return f"{self.action} in {self.region} as {self.who}"
+
+    @property
+    def overdue(self) -> HelperError:
+        """The error if the deadline were now: how the call last failed, or that it hangs."""
+        if self.trouble:
+            return self.tried(self.trouble)
+        message = f"{self.asked} got no answer within {self.deadline.seconds:g} s"
+        return HelperError(message, _SEE_WHAT_HANGS)
+
+    def tried(self, error: HelperError) -> HelperError:
+        """Return `error` with how often the call that failed was tried, and for how long."""
+        if self.tries <= 1:
+            return error
+        tried = f"(tried {self.tries} times in {self.deadline.passed:.0f} s)"
+        return error.with_message(f"{error.message} {tried}")
 
 
 def profile_in_words(profile: str) -> str:

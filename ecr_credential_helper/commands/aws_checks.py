@@ -40,9 +40,9 @@ def credentials(case: Case) -> Finding:
 
     try:
         case.target = _chosen_target(case) or Target(Registry("", region=""))
+        request = TokenRequest(case.target, Deadline(patience=_PATIENCE))
     except HelperError as error:
         return Finding("credentials", FAIL, error.message, error.hint)
-    request = TokenRequest(case.target)
 
     def look() -> Any:
         with ecr.quiet():
@@ -51,7 +51,7 @@ def credentials(case: Case) -> Finding:
         return boto3.Session(botocore_session=session)
 
     try:
-        case.session = Deadline().wait_for(look, lambda: request.asked)
+        case.session = request.deadline.wait_for(look, lambda: request.overdue)
     except Exception as error:  # noqa: BLE001 - each is put into words
         explained = explain(error, request)
         if isinstance(explained, NoAWSCredentials):
@@ -117,21 +117,20 @@ def identity(case: Case) -> Finding | None:
 
     from ecr_credential_helper.aws.error_messages import explain
 
-    patient = Config(
-        connect_timeout=_PATIENCE, read_timeout=_PATIENCE, retries={"total_max_attempts": 2}
-    )
+    impatient = Config(connect_timeout=_PATIENCE, read_timeout=_PATIENCE)
+    request.deadline = Deadline(patience=_PATIENCE)
 
     def ask() -> str:
-        sts = case.session.client("sts", config=patient)
+        sts = case.session.client("sts", config=impatient)
         role = request.target.role
         if role:
             request.step = "sts:AssumeRole"
-            sts = _assumed(sts, role, patient)
+            sts = _assumed(sts, role, impatient)
         request.step = "sts:GetCallerIdentity"
         return str(sts.get_caller_identity()["Arn"])
 
     try:
-        arn = Deadline().wait_for(ask, lambda: request.asked)
+        arn = request.deadline.wait_for(ask, lambda: request.overdue)
     except Exception as error:  # noqa: BLE001 - each is put into words
         explained = explain(error, request)
         # Where only ECR can be reached, as with a VPC endpoint for it, a pull still works.
@@ -140,7 +139,7 @@ def identity(case: Case) -> Finding | None:
     return Finding("identity", PASS, arn)
 
 
-def _assumed(sts: Any, role: Role, patient: Any) -> Any:
+def _assumed(sts: Any, role: Role, impatient: Any) -> Any:
     """Return a client of STS that is `role`. Raises botocore's errors."""
     import boto3
 
@@ -151,7 +150,7 @@ def _assumed(sts: Any, role: Role, patient: Any) -> Any:
         aws_access_key_id=keys["AccessKeyId"],
         aws_secret_access_key=keys["SecretAccessKey"],
         aws_session_token=keys["SessionToken"],
-        config=patient,
+        config=impatient,
     )
 
 
@@ -191,9 +190,11 @@ def token(case: Case) -> Finding | None:
         return None
     from ecr_credential_helper.aws.ecr import authorization_token
 
-    request = TokenRequest(case.request.target)
+    request = TokenRequest(case.request.target, Deadline(patience=_PATIENCE))
     try:
-        given = Deadline().wait_for(lambda: authorization_token(request), lambda: request.asked)
+        given = request.deadline.wait_for(
+            lambda: authorization_token(request), lambda: request.overdue
+        )
     except HelperError as error:
         return Finding("token", FAIL, error.message, error.hint or "see AWS_ECR_LOG_FILE")
     case.token = given.secret

@@ -8,8 +8,10 @@ from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import Denied, HelperError
 from ecr_credential_helper.registry import PUBLIC_REGION, Registry, host_of
 from ecr_credential_helper.settings import Target
+from ecr_credential_helper.system.deadline import Deadline
 from ecr_credential_helper.tokens.cache import DEAD, Key
 from ecr_credential_helper.tokens.identity import with_target
+from ecr_credential_helper.verbs import SHORT_PATIENCE
 
 from .screen import Screen
 
@@ -45,13 +47,16 @@ def _token(target: Target, context: Context) -> str:
 
     Raises HelperError.
     """
-    entry = context.cache.load(Key(target.registry.scope, with_target(context.identity, target)))
+    key = Key(target.registry.scope, with_target(context.identity, target))
+    entry = context.cache.load(key)
+    if entry and entry.stage(context.clock(), key) == DEAD:
+        entry = None
     try:
-        entry = context.fetch(target)
+        entry = context.fetch(target, Deadline(patience=SHORT_PATIENCE if entry else None))
     except Denied:
         raise
     except HelperError as error:
-        if entry is None or entry.stage(context.clock()) == DEAD:
+        if entry is None or entry.stage(context.clock(), key) == DEAD:
             raise
         context.tell(f"{error.message}; the token in the cache is still valid")
     return entry.token

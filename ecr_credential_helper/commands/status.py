@@ -72,7 +72,7 @@ def _entries(cache: Cache) -> list[tuple[Key, bytes, Entry]]:
 def _row(key: Key, identity: bytes, entry: Entry, context: Context) -> dict[str, Any]:
     """Return the row for one cache entry."""
     now = context.clock()
-    state = _STATES[entry.stage(now)]
+    state = _STATES[entry.stage(now, key)]
     kind = "region" if "_" in key.subject else "registry"
     if key.subject == NOTHING_FOUND:
         kind, state = (

@@ -9,7 +9,6 @@ from ecr_credential_helper import protocol
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.system.processes import own_command
-from ecr_credential_helper.tokens.background import VERB
 from ecr_credential_helper.tokens.cache import Key, NoCache
 
 from .hosts import target_named
@@ -74,7 +73,7 @@ def _warm(host: str, context: Context) -> Outcome:
     except HelperError as error:
         return Outcome(host, None, error.message, error.hint)
     done = subprocess.run(  # noqa: S603 - our own program and a checked host name
-        own_command([VERB, target.registry.host]),
+        own_command(["refresh-now", target.registry.host]),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,

@@ -17,29 +17,55 @@ if TYPE_CHECKING:
 
 _DEFAULT = 25.0
 _LONGEST = 1e6
+_BEAT = 0.25
 _SEE_LIMITS = "raise the limits of this process on threads and memory: `ulimit -a`"
-_SEE_WHAT_HANGS = (
-    "see what hangs (credential_process, IMDS, proxy, network), or raise AWS_ECR_TIMEOUT"
-)
 
 
 class Deadline:
-    """The moment by which AWS must answer: `seconds` (AWS_ECR_TIMEOUT) after it was created.
+    """The moment by which AWS must answer: `seconds` after it was created.
+
+    That is AWS_ECR_TIMEOUT, or `at_least` if that is more. What may pass is tried again for at most
+    `patience` seconds; by default until the deadline. `beat` is called four times a second while
+    something is waited for.
 
     Raises HelperError if AWS_ECR_TIMEOUT is not a number of seconds.
     """
 
-    def __init__(self) -> None:
-        self.seconds = _seconds()
-        self._end = time.monotonic() + self.seconds
+    def __init__(
+        self,
+        *,
+        at_least: float = 0.0,
+        patience: float | None = None,
+        beat: "Callable[[], None]" = lambda: None,
+    ) -> None:
+        self.seconds = max(_seconds(), at_least)
+        self.beat = beat
+        self._start = time.monotonic()
+        self.patience = self.seconds if patience is None else min(patience, self.seconds)
 
-    def wait_for(self, work: "Callable[[], T]", asked: "Callable[[], str]") -> "T":
+    @property
+    def passed(self) -> float:
+        """How many seconds have passed."""
+        return time.monotonic() - self._start
+
+    @property
+    def left(self) -> float:
+        """How many seconds are left until the deadline; 0 after it."""
+        return max(0.0, self.seconds - self.passed)
+
+    def wait_for(
+        self,
+        work: "Callable[[], T]",
+        overdue: "Callable[[], HelperError]",
+        report: "Callable[[HelperError], None]" = lambda _: None,
+    ) -> "T":
         """Run `work` in a thread of its own, and return what it returns.
 
         At the deadline it is abandoned: the processes that it started are ended, and the terminal
-        shows typed text again. `asked` returns what AWS was being asked at that moment.
+        shows typed text again. `overdue` returns the error for that, were it now; `report` is given
+        it four times a second.
 
-        Raises what `work` raises, and HelperError if it does not end by the deadline.
+        Raises what `work` raises, and what `overdue` returns if it does not end by the deadline.
         """
         import threading
 
@@ -60,7 +86,10 @@ class Deadline:
             message = f"no thread can be started to ask AWS: {error}"
             raise HelperError(message, _SEE_LIMITS) from error
         try:
-            worker.join(max(0.0, self._end - time.monotonic()))
+            while self.left and not outcome:
+                report(overdue())
+                self.beat()
+                worker.join(min(self.left, _BEAT))
         finally:
             # is_alive() is wrong after Ctrl-C in join() (Python before 3.13). An outcome that comes
             # later than now is only the effect of ending its processes.
@@ -69,8 +98,7 @@ class Deadline:
                 end_children()
                 restore_echo()
         if not in_time:
-            message = f"{asked()} got no answer within {self.seconds:g} s"
-            raise HelperError(message, _SEE_WHAT_HANGS)
+            raise overdue()
         if isinstance(in_time[0], BaseException):
             raise in_time[0]
         return in_time[0]

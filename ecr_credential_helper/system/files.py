@@ -99,6 +99,10 @@ class Directory:
         """Return when a file was last changed, in epoch seconds. Raises OSError."""
         return os.stat(self._name(name), dir_fd=self._at, follow_symlinks=False).st_mtime
 
+    def touch(self, name: str) -> None:
+        """Note the present time as that of a file's last change. Raises OSError."""
+        os.utime(self._name(name), dir_fd=self._at, follow_symlinks=not _POSIX)
+
     def open_lock(self, name: str) -> int:
         """Return a descriptor of a file to lock, made if it is missing. Raises OSError."""
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)

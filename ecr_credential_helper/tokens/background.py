@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VERB = "refresh-in-background"
+SECONDS = 120.0  # how long AWS may take: nobody waits for it
 
 _RETRY_SECONDS = 60.0
 
@@ -19,8 +20,8 @@ _RETRY_SECONDS = 60.0
 def start(key: Key, cache: Cache, clock: "Callable[[], float]") -> bool:
     """Refresh the token under `key` in the background; False if the caller must refresh it itself.
 
-    A mark (a file beside the cache entry) says that a process is refreshing it, or failed to within
-    the last minute: then no process is started, and the answer is True.
+    A mark (a file beside the cache entry) says that within the last minute a process was refreshing
+    it, or failed to: then no process is started, and the answer is True.
     """
     if os.environ.get("AWS_ECR_DISABLE_BACKGROUND_REFRESH"):
         return False
@@ -28,13 +29,22 @@ def start(key: Key, cache: Cache, clock: "Callable[[], float]") -> bool:
         if _mark(key, cache, clock):
             # Another refresh may have finished between the read of the entry and the mark.
             entry = cache.load(key)
-            if entry and entry.stage(clock()) == FRESH:
+            if entry and entry.stage(clock(), key) == FRESH:
                 unmark(key, cache)
             else:
                 detach([VERB, key.subject])
     except OSError:
         return False
     return True
+
+
+def renew_mark(key: Key, cache: Cache) -> None:
+    """Let the mark count for another minute: the refresh goes on."""
+    try:
+        with Directory(cache.path) as directory:
+            directory.touch(_mark_name(key))
+    except OSError:
+        pass
 
 
 def unmark(key: Key, cache: Cache) -> None:

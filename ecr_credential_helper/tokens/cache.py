@@ -30,6 +30,7 @@ _VERSION_LINE = b"ecr-credential-helper cache 1\n"
 _PRIME = 2**56 - 5
 _NAME_DIGITS = 14
 _SIZE_LIMIT = 256 * 1024
+_MIXER = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio: spreads numbers that are much alike
 _LAST_SECONDS = 60
 _DEBRIS_AGE = 3600.0
 _LONGEST_LIFE = 24 * 3600.0
@@ -46,14 +47,18 @@ class Key:
 
     The subject is a host; or, for an entry that is not for one host alone, a name with an
     underscore, which no host has. `name` is the file's name, `prefix` the start of its content.
+    `spread` is a number from 0 to 1, not 1 itself, that is fixed by the key.
     """
 
-    __slots__ = ("name", "prefix", "subject")
+    __slots__ = ("name", "prefix", "spread", "subject")
 
     def __init__(self, subject: str, identity: bytes) -> None:
         self.subject = subject
         self.prefix = b"%shost %s\n%s\n" % (_VERSION_LINE, subject.encode(), identity)
-        self.name = f"{subject}.{digest(self.prefix)}"
+        checksum = digest(self.prefix)
+        self.name = f"{subject}.{checksum}"
+        number = int(checksum, 16)
+        self.spread = ((number ^ number >> 28) * _MIXER % 2**64 >> 48) / 2**16
 
 
 class Entry:
@@ -71,12 +76,13 @@ class Entry:
         self.source = source
         self.token = token
 
-    def stage(self, now: float) -> int:
-        """Return the stage of the token's life at `now`.
+    def stage(self, now: float, key: Key) -> int:
+        """Return the stage of the token's life at `now`, for who keeps it under `key`.
 
-        FRESH: in the first half. AGING: in the second half; served, and refreshed. LATE: in the
-        last eighth; refreshed before it is served. DEAD: in the last minute, expired, or issued in
-        the future; never served.
+        FRESH: in the first half, or up to five eighths: the key, and so the machine, decides where
+        in between, so that a fleet whose tokens are of one age does not refresh them all at once.
+        AGING: after that; served, and refreshed. LATE: in the last eighth; refreshed before it is
+        served. DEAD: in the last minute, expired, or issued in the future; never served.
         """
         life = self.expires - self.issued
         left = self.expires - now
@@ -84,7 +90,7 @@ class Entry:
             return DEAD
         if left < life / 8:
             return LATE
-        return AGING if left <= life / 2 else FRESH
+        return AGING if left <= life * (4 - key.spread) / 8 else FRESH
 
 
 class Cache:

@@ -14,49 +14,56 @@ from .singleflight import SingleFlight
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from ecr_credential_helper.settings import Target
+
+    class Caller(Protocol):
+        """What a fetch needs of the Context.
+
+        `identity` is the part of the key that the AWS settings set; `clock` gives epoch seconds;
+        `tell` takes one line for stderr if the token cannot be kept.
+        """
+
+        cache: Cache
+        identity: bytes
+        clock: Callable[[], float]
+        tell: Callable[[str], None]
+
 
 NOTHING_FOUND = "no_credentials"  # the subject of an entry that says: no AWS credentials found
 
 _NOTHING_FOUND_LIFE = 60
 
 
-def fetch(
-    target: "Target",
-    cache: Cache,
-    identity: bytes,
-    clock: "Callable[[], float]",
-    tell: "Callable[[str], None]",
-) -> Entry:
+def fetch(target: "Target", deadline: Deadline, caller: "Caller") -> Entry:
     """Return a fresh token for `target`, from AWS or from another process that just asked AWS.
 
     A token serves every registry of its region, so it is kept for the region as well as for the
-    host, if the registry has one. `identity` is the part of the key that the AWS settings set;
-    `clock` gives epoch seconds; `tell` takes one line for stderr if the token cannot be kept.
+    host, if the registry has one. What may pass is tried again until `deadline`.
 
     Raises NoAWSCredentials if there are none, which is remembered for a minute, and HelperError for
-    every other failure, both within AWS_ECR_TIMEOUT seconds.
+    every other failure, both by the deadline: its own, or that of the process that it waited for.
     """
-    deadline = Deadline()
-    if not target.cache:
-        cache = NoCache()
+    cache = caller.cache if target.cache else NoCache()
+    identity, clock, tell = caller.identity, caller.clock, caller.tell
     whole_identity = with_target(identity, target)
     of_region, nothing_found = (
         Key(subject, whole_identity) for subject in (target.registry.scope, NOTHING_FOUND)
     )
     of_host = [Key(target.registry.host, identity)] if target.registry.host else []
-    with SingleFlight(cache.path, f"{of_region.name}.lock", deadline.seconds / 2):
+    asked_for = (*of_host, of_region)[0]
+    with SingleFlight(cache.path, f"{of_region.name}.lock", deadline, clock) as flight:
         for key in (*of_host, of_region):
             entry = cache.load(key)
-            if entry and entry.stage(clock()) == FRESH:
+            if entry and entry.stage(clock(), asked_for) == FRESH:
                 _keep(cache, entry, of_host if key is of_region else [], tell)
                 return entry
         past = cache.load(nothing_found)
         if past and past.issued <= clock() < past.expires:
             raise NoAWSCredentials
         try:
-            entry = _ask(TokenRequest(target), clock, deadline)
+            entry = _ask(TokenRequest(target, deadline), clock, flight)
         except NoAWSCredentials:
             now = int(clock())
             nothing = Entry(now, now + _NOTHING_FOUND_LIFE, "none", "")
@@ -67,7 +74,7 @@ def fetch(
         return entry
 
 
-def _ask(request: TokenRequest, clock: "Callable[[], float]", deadline: Deadline) -> Entry:
+def _ask(request: TokenRequest, clock: "Callable[[], float]", flight: SingleFlight) -> Entry:
     """Ask AWS for a token until the deadline. Raises HelperError."""
     import gc
 
@@ -83,7 +90,7 @@ def _ask(request: TokenRequest, clock: "Callable[[], float]", deadline: Deadline
         now = clock()
         return Entry(int(now), int(now + token.life), token.source, token.secret)
 
-    return deadline.wait_for(work, lambda: request.asked)
+    return request.deadline.wait_for(work, lambda: request.overdue, flight.report)
 
 
 def _keep(cache: Cache, entry: Entry, keys: list[Key], tell: "Callable[[str], None]") -> None:

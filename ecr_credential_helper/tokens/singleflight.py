@@ -1,77 +1,181 @@
 """Singleflight: of many processes that need the same token at once, only one asks AWS.
 
+It holds the lock on a file, and what it learns there is in that file: how it fails, if it fails,
+and until then what its error would be at that moment. A process that waits for the lock
+
+- finds the token in the cache, if it came;
+- raises the same error, if it did not: whoever was started before a flight failed does not ask AWS
+  again, whoever was started later does;
+- takes over, if the holder died: the kernel releases its lock, and one of those who wait gets it;
+- takes over, if the holder no longer runs, though it lives: it writes four times a second;
+- raises at its own deadline the error that the holder would raise.
+
 The lock only saves calls; files are correct because each is written whole and then renamed. So if
-the lock cannot be taken (no permission, NFS without locks, a wait that takes too long), the work
-goes on without it.
+the lock cannot be taken (no permission, a file system without locks), the work goes on without it.
 """
 
 import os
 import sys
 import time
 
+from ecr_credential_helper.errors import HelperError, rebuilt
+from ecr_credential_helper.system.deadline import Deadline
 from ecr_credential_helper.system.files import Directory
+from ecr_credential_helper.system.processes import age
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _FIRST_PAUSE = 0.005
-_LONGEST_PAUSE = 0.05
+_LONGEST_PAUSE = 0.25
+_SILENCE = 5.0  # a holder that writes nothing for so long is stopped
+_REMEMBERED = 60.0
+_REPORT_LIMIT = 16 * 1024
+_REPORT_LINES = 5
 
 
 class SingleFlight:
     """Hold the lock `name` in the directory `path` while the body of a `with` runs.
 
-    Waits for it at most `seconds`; the body runs in any case. The kernel releases the lock when its
-    holder dies.
+    Waits for it until `deadline`. If the body raises a HelperError, so do those who wait. `clock`
+    gives epoch seconds.
+
+    Entering it raises the HelperError that another process ended with.
     """
 
-    def __init__(self, path: str, name: str, seconds: float) -> None:
-        self.path = path
-        self.name = name
-        self.seconds = seconds
+    def __init__(
+        self, path: str, name: str, deadline: Deadline, clock: "Callable[[], float]" = time.time
+    ) -> None:
+        self._path = path
+        self._name = name
+        self._deadline = deadline
+        self._clock = clock
         self._directory: Directory | None = None
         self._lock: int | None = None
+        self._entered = clock()
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "SingleFlight":
         try:
-            self._directory = Directory(self.path, create=True)
+            self._directory = Directory(self._path, create=True)
         except OSError:
-            return
-        self._lock = _acquire(self._directory, self.name, self.seconds)
-
-    def __exit__(self, *_: object) -> None:
-        if self._directory:
-            if self._lock is not None:
-                _release(self._directory, self.name, self._lock)
+            return self
+        try:
+            self._lock = self._acquire(self._directory)
+        except BaseException:
             self._directory.close()
+            raise
+        return self
 
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if not self._directory:
+            return
+        if self._lock is not None:
+            if isinstance(error, HelperError):
+                self._write(f"failed {self._clock()!r}", error)
+            else:
+                _remove(self._directory, self._name, self._lock)
+            os.close(self._lock)
+        self._directory.close()
 
-def _acquire(directory: Directory, name: str, seconds: float) -> int | None:
-    """Return the descriptor that holds the lock, None if it cannot be taken."""
-    end = time.monotonic() + seconds
-    pause = _FIRST_PAUSE
-    while True:
+    def report(self, error: HelperError) -> None:
+        """Let those who wait know that this process runs, and what its error would be now."""
+        if self._lock is not None:
+            self._write("asking", error)
+
+    def _write(self, state: str, error: HelperError) -> None:
+        """Write what others read in `_read`. If that fails, they ask for themselves."""
+        lines = (state, type(error).__name__, error.message, error.hint, "")
+        report = "\n".join(lines).encode("utf-8", "replace")
         try:
-            lock = directory.open_lock(name)
+            os.lseek(self._lock or 0, 0, os.SEEK_SET)
+            os.ftruncate(self._lock or 0, os.write(self._lock or 0, report))
         except OSError:
-            return None
-        try:
-            # A holder removes the file when it is done: the lock on a removed file locks nothing.
-            if _try_lock(lock) and directory.is_same(name, lock):
-                return lock
-        except OSError:
+            pass
+
+    def _acquire(self, directory: Directory) -> int | None:
+        """Return the descriptor that holds the lock, None if it cannot be taken.
+
+        Raises HelperError: how the holder failed, or would now that it is too late.
+        """
+        wait, written, since = 0.0, 0, time.monotonic()
+        while True:
+            try:
+                lock = directory.open_lock(self._name)
+            except OSError:
+                return None
+            try:
+                held = _try_lock(lock)
+                if held and directory.is_same(self._name, lock):
+                    self._raise_failure(lock)
+                    os.ftruncate(lock, 0)
+                    return lock
+                if not held:
+                    changed = os.fstat(lock).st_mtime_ns
+                    if changed != written:
+                        written, since = changed, time.monotonic()
+                    elif time.monotonic() - since > self._silence:
+                        _remove(directory, self._name, lock)
+                    if not self._deadline.left:
+                        raise self._overdue(lock)
+            except OSError:
+                os.close(lock)
+                return None
+            except HelperError:
+                os.close(lock)
+                raise
+            # A holder that got the token removed the file: the lock on that locks nothing.
             os.close(lock)
-            return None
-        os.close(lock)
-        if time.monotonic() >= end:
-            return None
-        time.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
+            self._deadline.beat()
+            time.sleep(min(wait, self._deadline.left))
+            wait = min(max(_FIRST_PAUSE, self._deadline.passed / 10), _LONGEST_PAUSE)
+
+    @property
+    def _silence(self) -> float:
+        return max(1.0, min(_SILENCE, self._deadline.seconds / 2))
+
+    def _raise_failure(self, lock: int) -> None:
+        """Raise the error that the last holder ended with, if this process was there by then."""
+        ended, error = _read(lock)
+        if error and ended is not None:
+            now = self._clock()
+            started = min(self._entered, now - age())
+            if max(started, now - _REMEMBERED) <= ended <= now:
+                raise error
+
+    def _overdue(self, lock: int) -> HelperError:
+        """Return the error that the holder would raise now."""
+        _, error = _read(lock)
+        return error or HelperError(
+            f"another process that asks AWS got no answer within {self._deadline.seconds:g} s",
+            "see what it does, or raise AWS_ECR_TIMEOUT",
+        )
 
 
-def _release(directory: Directory, name: str, lock: int) -> None:
+def _read(lock: int) -> tuple[float | None, HelperError | None]:
+    """Return what the holder wrote last: when it failed, if it did, and its error. Raises OSError.
+
+    What is no such report, or the half of one, is as good as none.
+    """
+    os.lseek(lock, 0, os.SEEK_SET)
+    lines = os.read(lock, _REPORT_LIMIT).decode("utf-8", "replace").split("\n")
+    if len(lines) != _REPORT_LINES:
+        return None, None
+    state, kind, message, hint, _ = lines
     try:
-        directory.remove(name)
+        ended = float(state.removeprefix("failed ")) if state != "asking" else None
+    except ValueError:
+        return None, None
+    return ended, rebuilt(kind, message, hint)
+
+
+def _remove(directory: Directory, name: str, lock: int) -> None:
+    """Remove the file that `lock` is open on, if it still has its `name`."""
+    try:
+        if directory.is_same(name, lock):
+            directory.remove(name)
     except OSError:
         pass
-    os.close(lock)
 
 
 def _try_lock(file: int) -> bool:

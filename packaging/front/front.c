@@ -36,6 +36,7 @@
 #define DIGITS "0123456789"
 #define HEX DIGITS "abcdef"
 #define PRIME ((UINT64_C(1) << 56) - 5)
+#define MIXER UINT64_C(0x9E3779B97F4A7C15)
 #define SECOND INT64_C(1000000000)
 
 enum {
@@ -96,14 +97,20 @@ static void put_escaped(struct text *to, const char *bytes, size_t size)
     }
 }
 
-/* The bytes as one large number, modulo PRIME, in hexadecimal. */
-static void put_digest(struct text *to, const char *bytes, size_t size)
+/* The bytes as one large number, modulo PRIME. */
+static uint64_t digest_of(const char *bytes, size_t size)
 {
     uint64_t rest = 0;
     for (size_t i = 0; i < size; i++)
         rest = (rest << 8 | (unsigned char)bytes[i]) % PRIME;
+    return rest;
+}
+
+/* A digest in hexadecimal. */
+static void put_digest(struct text *to, uint64_t digest)
+{
     for (int shift = 4 * (DIGEST_SIZE - 1); shift >= 0; shift -= 4)
-        put(to, &HEX[rest >> shift & 15], 1);
+        put(to, &HEX[digest >> shift & 15], 1);
 }
 
 /* The value of a variable, or NULL; an empty one counts as unset. */
@@ -432,17 +439,20 @@ static bool step_seconds(const char **at, const char *name, int64_t *seconds)
     return step(at, "\n");
 }
 
-/* Whether `now` is in the first half of a token's lifetime: the same arithmetic as in
- * tokens/cache.py, so that the result is always the same. */
-static bool fresh(int64_t issued, int64_t expires, double now)
+/* Whether `now` is in the first half of a token's lifetime, or up to five eighths: its key decides
+ * where in between. The same arithmetic as in tokens/cache.py, so that the result is always the
+ * same. */
+static bool fresh(int64_t issued, int64_t expires, uint64_t key_digest, double now)
 {
     double left = (double)expires - now, life = (double)(expires - issued);
-    return (double)issued <= now && left > LAST_SECONDS && left > life / 2;
+    uint64_t mixed = (key_digest ^ key_digest >> 28) * MIXER;
+    double spread = (double)(mixed >> 48) / 65536;
+    return (double)issued <= now && left > LAST_SECONDS && left > life * (4 - spread) / 8;
 }
 
 /* The token of an entry, if it is exactly what cache.encode writes for `key`, and fresh. */
 static void put_token(struct text *to, const struct text *entry, const struct text *key,
-                      double now)
+                      uint64_t key_digest, double now)
 {
     char buffer[DIGEST_SIZE + 1];
     struct text digest = TEXT(buffer);
@@ -466,9 +476,9 @@ static void put_token(struct text *to, const struct text *entry, const struct te
     size_t size = (size_t)(at - token);
     if (!size || !step(&at, "\n"))
         return;
-    put_digest(&digest, entry->bytes, (size_t)(at - entry->bytes));
+    put_digest(&digest, digest_of(entry->bytes, (size_t)(at - entry->bytes)));
     if (!step(&at, "check ") || !step(&at, digest.bytes) || !step(&at, "\n") ||
-        at != entry->bytes + entry->size || !fresh(issued, expires, now))
+        at != entry->bytes + entry->size || !fresh(issued, expires, key_digest, now))
         return;
     to->spoilt = !room;
     put(to, token, size);
@@ -499,7 +509,8 @@ static void put_answer(struct text *to, const struct text *request, double now)
     put_variables(&key);
     put_string(&key, "\n");
     put_string(&name, ".");
-    put_digest(&name, key.bytes, key.size);
+    uint64_t key_digest = digest_of(key.bytes, key.size);
+    put_digest(&name, key_digest);
 
     if (variable("AWS_ECR_CACHE_DIR"))
         put_path(&path, variable("AWS_ECR_CACHE_DIR"));
@@ -515,7 +526,7 @@ static void put_answer(struct text *to, const struct text *request, double now)
     put_string(to, "{\"ServerURL\":\"");
     put(to, url.bytes, url.size);
     put_string(to, "\",\"Username\":\"AWS\",\"Secret\":\"");
-    put_token(to, &entry, &key, now);
+    put_token(to, &entry, &key, key_digest, now);
     put_string(to, "\"}\n");
 }
 

@@ -36,13 +36,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         put(&entry, bytes + 1, size - 1);
         char check[DIGEST_SIZE + 1];
         struct text digest = TEXT(check);
-        put_digest(&digest, entry.bytes, entry.size);
+        put_digest(&digest, digest_of(entry.bytes, entry.size));
         put_string(&entry, "check ");
         put_string(&entry, check);
         put_string(&entry, "\n");
     } else if (size)
         put(&entry, bytes + 1, size - 1);
-    put_token(&answer, &entry, &key, 150);
+    put_token(&answer, &entry, &key, digest_of(key.bytes, key.size), 150);
     if (!answer.spoilt && (!answer.size || strpbrk(answer.bytes, "\"\\\n") ||
                            !strstr(entry.bytes, "\nissued ") || !strstr(entry.bytes, "\ntoken ")))
         abort();

@@ -18,6 +18,7 @@ from ecr_credential_helper.aws.token_request import TokenRequest
 from ecr_credential_helper.errors import CredentialsNotFound, HelperError
 from ecr_credential_helper.registry import Registry
 from ecr_credential_helper.settings import Target
+from ecr_credential_helper.system.deadline import Deadline
 from tests.loopback import Fault, Loopback
 
 NOW = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
@@ -50,7 +51,7 @@ def answer(
 
 def token_request(profile: str = "") -> TokenRequest:
     """Return what is asked in these tests."""
-    asked = TokenRequest(Target(Registry("", region="eu-west-1"), profile))
+    asked = TokenRequest(Target(Registry("", region="eu-west-1"), profile), Deadline())
     asked.source = "config-file"
     return asked
 
@@ -326,6 +327,8 @@ def test_a_client_waits_for_seconds_and_not_for_minutes() -> None:
     """The timeouts are our own and short: botocore's are a minute for each try."""
     target = Target(Registry("", region="eu-west-1"))
     credentials = ReadOnlyCredentials("key", "secret", None)
-    config = ecr._client(ecr.session_for(TokenRequest(target)), target, credentials).meta.config
+    config = ecr._client(
+        ecr.session_for(TokenRequest(target, Deadline())), target, credentials
+    ).meta.config
     assert (config.connect_timeout, config.read_timeout) == (5, 10)
     assert config.retries["mode"] == "standard"

@@ -20,19 +20,22 @@ from tests.support.helper import Helper
 @pytest.mark.parametrize(
     ("variables", "calls"),
     [
-        ({}, 3),
         ({"AWS_MAX_ATTEMPTS": "2"}, 2),
         ({"AWS_MAX_ATTEMPTS": "1"}, 1),
+        ({"AWS_RETRY_MODE": "standard"}, 3),
+        ({"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "4"}, 4),
     ],
     ids=str,
 )
 def test_attempts_keep_their_meaning(
     variables: dict[str, str], calls: int, helper: Helper, aws: Loopback
 ) -> None:
-    """There are three attempts by default, and botocore's variable changes that."""
+    """A number of attempts, or a retry mode, is the user's word in place of our patience."""
     aws.faults["ecr"] = Fault("500")
-    assert helper.get(HOST, env=variables).status == 1
+    result = helper.get(HOST, env=variables)
+    assert result.status == 1
     assert aws.count("ecr") == calls
+    assert (f"(tried {calls} times in" in result.out) == (calls > 1)
 
 
 @pytest.mark.parametrize("mode", ["standard", "legacy", "adaptive"])

@@ -1,6 +1,7 @@
 """The front door in C: the answer of the Python program, to the byte, or no answer of its own."""
 
 import json
+import math
 import os
 import random
 import shutil
@@ -29,6 +30,7 @@ from tests.support.entries import (
     entry_files,
     rewrite,
     secret_of,
+    spread_of,
     until,
 )
 from tests.support.helper import EXECUTABLE, Helper, Result
@@ -248,23 +250,31 @@ class World:
                 return data[:place] + data[place:].replace(b"\n", b"\r\n", 1)
         return data[:place] + self.random.randbytes(1) + data[place + 1 :]
 
-    def times(self) -> tuple[int, int]:
-        """Return when a token was issued and expires: all stages, and the edges between them."""
-        if self.chance(0.6):
-            return int(NOW) - 60, int(NOW) - 60 + LIFE
-        now, life = int(NOW), self.random.choice((43200, 43200, 3600, 121, 120, 119, 61, 0, -100))
-        share = self.random.choice((0, 0.1, 0.3, 0.3, 0.49, 0.5, 0.51, 0.8, 0.875, 0.99, 1, 1.5))
-        issued = now - int(share * life) + self.random.choice((0, 0, -1, 1, 60, -60))
-        if self.chance(0.02):
+    def times(self, key: Key, case: Case) -> tuple[int, int]:
+        """Return when a token was issued and expires: all stages, and the edges between them.
+
+        Often the case is moved to where the first stage ends, which the key decides: to exactly
+        that moment, or to the nearest one before or after it that there is.
+        """
+        issued, life = int(NOW) - 60, LIFE
+        if self.chance(0.4):
+            shares = (0, 0.1, 0.3, 0.3, 0.49, 0.5, 0.51, 0.6, 0.625, 0.8, 0.875, 0.99, 1, 1.5)
+            life = self.random.choice((43200, 43200, 3600, 121, 120, 119, 61, 0, -100))
+            issued = int(NOW) - int(self.random.choice(shares) * life)
+            issued += self.random.choice((0, 0, -1, 1, 60, -60))
+        if self.chance(0.3):
+            edge = issued + life - life * (4 - key.spread) / 8
+            case.now = math.nextafter(edge, self.random.choice((-math.inf, edge, math.inf)))
+        if self.chance(0.01):
             issued = self.random.choice((0, -5, 10**11, 10**12, 10**18, 10**25))
         return issued, issued + life
 
-    def content(self, prefix: bytes) -> bytes:
+    def content(self, key: Key, case: Case) -> bytes:
         """Return the content of an entry, whole or not."""
-        issued, expires = self.times()
+        issued, expires = self.times(key, case)
         token = self.one(*["eyJ0b2tlbiI6MX0="] * 30, "", "a b", 'a"b', "a\\b", "x" * 3000, "a\x7f")
         source = self.one(*["env"] * 30, "", "assume-role", "a check b", "x\ty")
-        content = encode(Entry(issued, expires, source, token), prefix)
+        content = encode(Entry(issued, expires, source, token), key.prefix)
         if self.chance(0.15):
             content = self.damaged(content)
         if self.chance(0.1):  # a form that is wrong under a check that is right
@@ -306,14 +316,16 @@ class World:
             key = Key(host, identity.current())
             file = directory / key.name
             file.touch(mode=0o600)
-            file.write_bytes(self.content(key.prefix))
+            file.write_bytes(self.content(key, case))
         except OSError:
             return
         self.entry_paths = [file]
         if self.chance(0.15):
-            self.spoil(directory, file, key)
+            self.spoil(directory, file, key, case)
 
-    def spoil(self, directory: Path, file: Path, key: Key) -> None:  # noqa: C901 - a list
+    def spoil(  # noqa: C901 - a list
+        self, directory: Path, file: Path, key: Key, case: Case
+    ) -> None:
         """Make the entry one that must not be used, in one of many ways."""
         other = self.home / "elsewhere"
         other.unlink(missing_ok=True)
@@ -341,8 +353,8 @@ class World:
             case 8:
                 os.link(file, other)
             case 9:  # an entry of another identity under this one's name
-                prefix = Key(key.subject, b"machine other -\n").prefix
-                file.write_bytes(self.content(prefix))
+                other_key = Key(key.subject, b"machine other -\n")
+                file.write_bytes(self.content(other_key, case))
             case _:
                 file.rename(other)
 
@@ -601,13 +613,23 @@ def test_where_it_is_not_sure_it_gives_no_answer(
     assert refusal(warm, fronts, {}).status == 0
 
 
-@pytest.mark.parametrize("share", [-0.1, 0.51, 0.9, 0.9999, 1.1])
+@pytest.mark.parametrize("share", [-0.1, 0.63, 0.9, 0.9999, 1.1])
 def test_what_is_not_fresh_is_not_for_it(warm: Helper, fronts: Fronts, share: float) -> None:
-    """A token past half its life, past its end, or from the future is left to the Python."""
+    """A token past five eighths of its life, or its end, or from the future is for the Python."""
     rewrite(warm.cache, age=share * LIFE)
     assert refusal(warm, fronts, {}).stdout.startswith(SORRY)
     rewrite(warm.cache, age=0.49 * LIFE)
     assert secret_of(refusal(warm, fronts, {}).answer)
+
+
+def test_the_key_decides_how_long_a_token_is_fresh(warm: Helper, fronts: Fronts) -> None:
+    """It is served a minute before the moment that the entry's name tells, not a minute after."""
+    (file,) = entry_files(warm.cache, HOST)
+    end = LIFE * (4 + spread_of(file.name)) / 8
+    rewrite(warm.cache, age=end - 60)
+    assert secret_of(refusal(warm, fronts, {}).answer)
+    rewrite(warm.cache, age=end + 60)
+    assert refusal(warm, fronts, {}).stdout.startswith(SORRY)
 
 
 def test_the_home_of_another_user_is_not_guessed(helper: Helper, fronts: Fronts) -> None:
@@ -755,13 +777,13 @@ def test_the_program_is_found_from_the_executable(
 
 
 def test_all_verbs_go_through_it(helper: Helper, aws: Loopback, fronts: Fronts) -> None:
-    """A life with the front door: cold, warm, listed, half way, refreshed, erased."""
+    """A life with the front door: cold, warm, listed, aging, refreshed, erased."""
     helper.executable = fronts.python
     first = secret_of(helper.get(HOST).answer)
     assert secret_of(helper.get(HOST).answer) == first
     assert helper.run("list").answer == {f"https://{HOST}": "AWS"}
     assert aws.count("ecr") == 1
-    rewrite(helper.cache, age=LIFE * 0.6)
+    rewrite(helper.cache, age=LIFE * 0.7)
     assert secret_of(helper.get(HOST).answer) == first
     until(lambda: aws.count("ecr") == 2 and secret_of(helper.get(HOST).answer) != first)
     assert helper.run("erase", stdin=HOST.encode()) == Result(0, b"", b"")

@@ -1,7 +1,6 @@
 """What tests of the cache share: its files between two runs, waiting, and crowds."""
 
 import contextlib
-import json
 import os
 import subprocess
 import time
@@ -9,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ecr_credential_helper.tokens.cache import Entry, decode, encode, subject_of
-from tests.support.helper import Helper
+from tests.support.helper import Helper, Result
 
 HOST = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 OTHER_ACCOUNT = "444455556666.dkr.ecr.eu-west-1.amazonaws.com"
@@ -29,6 +28,12 @@ def entry_files(cache: Path, subject: str | None = None) -> list[Path]:
 def prefix_of(content: bytes) -> bytes:
     """Return what an entry starts with: all up to the empty line, and that."""
     return content.partition(b"\n\n")[0] + b"\n\n"
+
+
+def spread_of(name: str) -> float:
+    """Return where between 1/2 (0) and 5/8 (1) of its life the entry in a file is refreshed."""
+    number = int(name.rpartition(".")[2], 16)
+    return ((number ^ number >> 28) * 0x9E3779B97F4A7C15 % 2**64 >> 48) / 2**16
 
 
 def entry_in(file: Path) -> Entry:
@@ -83,10 +88,10 @@ def started(
         yield processes
 
 
-def stampede(
+def crowd(
     helper: Helper, size: int, host: str, directory: Path, *, env: Mapping[str, str | None]
-) -> list[dict[str, object]]:
-    """Run `get` for a host in so many processes at once, and return their answers.
+) -> list[Result]:
+    """Run `get` for a host in so many processes at once, and return what each leaves.
 
     Their streams are files in a new `directory`: as many pipes would be too many descriptors.
     """
@@ -103,6 +108,16 @@ def stampede(
                 helper.popen("get", env=env, stdin=stdin, stdout=stdout, stderr=stderr)
             )
     statuses = [process.wait(120) for process in processes]
-    errors = {(directory / f"{number}.err").read_bytes() for number in range(size)}
-    assert (set(statuses), errors) == ({0}, {b""})
-    return [json.loads((directory / f"{number}.out").read_bytes()) for number in range(size)]
+    return [
+        Result(status, *((directory / f"{number}.{name}").read_bytes() for name in ("out", "err")))
+        for number, status in enumerate(statuses)
+    ]
+
+
+def stampede(
+    helper: Helper, size: int, host: str, directory: Path, *, env: Mapping[str, str | None]
+) -> list[dict[str, object]]:
+    """Run `get` as `crowd` does, and return the answers: each has to be one."""
+    results = crowd(helper, size, host, directory, env=env)
+    assert {(result.status, result.stderr) for result in results} == {(0, b"")}
+    return [result.answer for result in results]

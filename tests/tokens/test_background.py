@@ -175,6 +175,31 @@ def test_a_failed_refresh_is_tried_again_after_a_minute(
     assert aws.count("ecr") == 4
 
 
+def test_a_refresh_is_patient(helper: Helper, aws: Loopback, aging: str) -> None:
+    """While AWS throttles, the one process that was started asks again and again."""
+    aws.faults["ecr"] = Fault("throttled", seconds=3)
+    assert secret_of(helper.get(HOST).answer) == aging
+    until(lambda: renewed(helper, aging))
+    until(lambda: not marks(helper))
+    assert aws.count("ecr") > 2
+
+
+@on_linux
+def test_a_refresh_that_goes_on_keeps_its_mark(helper: Helper, aws: Loopback, aging: str) -> None:
+    """However long it takes, no second process is started beside it."""
+    aws.latency["ecr"] = 60
+    helper.get(HOST)
+    until(lambda: aws.count("ecr") == 2)
+    (mark,) = marks(helper)
+    for _ in range(2):
+        old = time.time() - 61
+        os.utime(mark, (old, old))
+        until(lambda: time.time() - mark.stat().st_mtime < 10)
+    assert secret_of(helper.get(HOST).answer) == aging
+    assert len(refreshers(helper)) == 1
+    aws.stop()
+
+
 @on_linux
 @pytest.mark.parametrize("age", [61, -86400])
 def test_a_refresh_that_dies_is_followed_by_another(

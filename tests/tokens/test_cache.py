@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,11 +41,13 @@ from tests.support.entries import (
     prefix_of,
     rewrite,
     secret_of,
+    spread_of,
 )
 from tests.support.helper import Helper, assert_no_secret
 
 IDENTITY = b"machine here -\nfile /home/u/.aws/config -\nvariable AWS_PROFILE=prod\n"
 KEY = Key(HOST, IDENTITY)
+SPREAD = spread_of(KEY.name)
 ENTRY = Entry(1763913600, 1763956800, "sso", "eyJwYXlsb2FkIjoiIn0=")
 CONTENT = encode(ENTRY, KEY.prefix)
 NOBODY = 65534
@@ -213,9 +216,10 @@ def test_a_name_says_whose_entry_it_is(name: str, subject: str) -> None:
         (-0.001, DEAD),
         (0, FRESH),
         (1, FRESH),
-        (LIFE / 2 - 1, FRESH),
-        (LIFE / 2, AGING),
-        (LIFE / 2 + 1, AGING),
+        (LIFE / 2, FRESH),
+        (LIFE * (4 + SPREAD) / 8 - 1, FRESH),
+        (LIFE * (4 + SPREAD) / 8, AGING),
+        (LIFE * 5 / 8, AGING),
         (LIFE - LIFE / 8 - 1, AGING),
         (LIFE - LIFE / 8, AGING),
         (LIFE - LIFE / 8 + 1, LATE),
@@ -230,20 +234,35 @@ def test_a_name_says_whose_entry_it_is(name: str, subject: str) -> None:
 def test_a_token_ages(now: float, stage: int) -> None:
     """A token is fresh, aging, late and dead, each from the very moment that is promised."""
     start = 1763913600
-    assert Entry(start, start + LIFE, "env", "t").stage(start + now) == stage
+    assert Entry(start, start + LIFE, "env", "t").stage(start + now, KEY) == stage
+
+
+def test_each_machine_refreshes_at_its_own_time() -> None:
+    """Between half and five eighths of a token's life, evenly, and always at the same time."""
+    rest = b"file /root/.aws/config -\nfile /root/.aws/credentials -\nvariable AWS_REGION=a\n"
+    keys = [Key(HOST, b"machine host-%d -\n%s" % (number, rest)) for number in range(4000)]
+    moments = [KEY.spread, *(key.spread for key in keys)]
+    counts = Counter(int(moment * 8) for moment in moments)
+    assert sorted(counts) == list(range(8))
+    assert max(counts.values()) < 1.3 * len(moments) / 8
+    for key in keys[:100]:
+        entry = Entry(1000, 1000 + LIFE, "env", "t")
+        assert entry.stage(1000 + LIFE / 2 - 1, key) == FRESH
+        assert entry.stage(1000 + LIFE * 5 / 8, key) == AGING
+        assert Key(key.subject, key.prefix.split(b"\n", 2)[2][:-1]).spread == key.spread
 
 
 @pytest.mark.parametrize("life", [-100, 0, 1, 59, 60])
 def test_a_token_of_a_minute_is_dead_at_birth(life: int) -> None:
     """What lives no longer than the last minute is never served."""
     for now in (1000, 1000 + life / 2, 1000 + life):
-        assert Entry(1000, 1000 + life, "env", "t").stage(now) == DEAD
+        assert Entry(1000, 1000 + life, "env", "t").stage(now, KEY) == DEAD
 
 
 @pytest.mark.parametrize(("now", "stage"), [(0, FRESH), (39, FRESH), (40, DEAD)])
 def test_the_last_minute_outweighs_the_halves(now: int, stage: int) -> None:
     """A short token goes from fresh to dead, with no stage between."""
-    assert Entry(0, 100, "env", "t").stage(now) == stage
+    assert Entry(0, 100, "env", "t").stage(now, KEY) == stage
 
 
 # Files

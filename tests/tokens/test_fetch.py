@@ -17,6 +17,7 @@ from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.registry import Registry
 from ecr_credential_helper.settings import Target, target_of
+from ecr_credential_helper.system.deadline import Deadline
 from ecr_credential_helper.tokens import fetch
 from ecr_credential_helper.tokens.cache import Cache, Key
 from tests.loopback import Fault, Loopback, basic_credentials
@@ -33,13 +34,13 @@ from tests.support.helper import Helper, assert_no_secret
 
 IN_LINE: dict[str, str | None] = {"AWS_ECR_DISABLE_BACKGROUND_REFRESH": "1"}
 AGING_AGE = LIFE * 3 // 4
-REQUEST = TokenRequest(Target(Registry(HOST, region="eu-west-1")))
+REQUEST = TokenRequest(Target(Registry(HOST, region="eu-west-1")), Deadline())
 LATE_AGE = LIFE - LIFE // 16
 
 
 @pytest.mark.parametrize("age", [0, 60, LIFE // 2 - 300])
 def test_a_fresh_token_is_served(helper: Helper, aws: Loopback, age: int) -> None:
-    """Until half its life a token is answered, and nothing is started."""
+    """In the first half of its life a token is answered, and nothing is started."""
     first = secret_of(helper.get(HOST).answer)
     rewrite(helper.cache, age=age)
     files = helper.files()
@@ -52,7 +53,7 @@ def test_a_fresh_token_is_served(helper: Helper, aws: Loopback, age: int) -> Non
 @pytest.mark.parametrize(
     ("age", "env"),
     [
-        (LIFE // 2 + 1, IN_LINE),
+        (LIFE // 8 * 5 + 1, IN_LINE),
         (AGING_AGE, IN_LINE),
         (LIFE - LIFE // 8 + 1, {}),
         (LATE_AGE, {}),
@@ -222,7 +223,7 @@ def test_a_day_in_the_life_of_a_token(helper: Helper, aws: Loopback, wrong: floa
     clock, told = Clock(), list[str]()
     request, calls = HOST.encode(), []
     with environment(helper, AWS_ECR_DISABLE_BACKGROUND_REFRESH="1"):
-        for hours in (0.0, 1.0, 5.9, 6.1, 11.9, 12.2, 18.0, 24.5, 40.0):
+        for hours in (0.0, 1.0, 5.9, 7.6, 13.4, 15.2, 21.1, 27.5, 40.0):
             clock.ahead = wrong + hours * 3600
             verbs.get(request, Context(clock, told.append))
             calls.append(aws.count("ecr"))

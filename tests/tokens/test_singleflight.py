@@ -1,8 +1,11 @@
-"""Singleflight: of many processes that need a token, one asks; without a lock each may ask."""
+"""Singleflight: of many processes that need a token, one asks, and all get what it got."""
 
+import contextlib
 import fcntl
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -10,11 +13,19 @@ from pathlib import Path
 
 import pytest
 
+from ecr_credential_helper.errors import (
+    CredentialsNotFound,
+    Denied,
+    HelperError,
+    NoAWSCredentials,
+)
+from ecr_credential_helper.system.deadline import Deadline
 from ecr_credential_helper.tokens.singleflight import SingleFlight
-from tests.loopback import Loopback
+from tests.loopback import Fault, Loopback
 from tests.support.entries import (
     HOST,
     LIFE,
+    crowd,
     entry_files,
     rewrite,
     secret_of,
@@ -37,7 +48,7 @@ def test_only_one_is_in_the_air(tmp_path: Path) -> None:
 
     def run() -> None:
         for _ in range(10):
-            with SingleFlight(str(tmp_path / "cache"), "lock", 60):
+            with SingleFlight(str(tmp_path / "cache"), "lock", Deadline()):
                 inside.append(1)
                 most.append(len(inside))
                 time.sleep(0.001)
@@ -55,8 +66,8 @@ def test_only_one_is_in_the_air(tmp_path: Path) -> None:
 def test_two_locks_do_not_wait_for_each_other(tmp_path: Path) -> None:
     """Another region's flight is no reason to wait."""
     with (
-        SingleFlight(str(tmp_path / "cache"), "one", 0),
-        SingleFlight(str(tmp_path / "cache"), "two", 0),
+        SingleFlight(str(tmp_path / "cache"), "one", Deadline()),
+        SingleFlight(str(tmp_path / "cache"), "two", Deadline()),
     ):
         names = sorted(file.name for file in (tmp_path / "cache").iterdir())
     assert names == ["one", "two"]
@@ -67,7 +78,7 @@ def test_an_error_lets_go_of_the_lock(tmp_path: Path) -> None:
     for _ in range(2):
         with (
             pytest.raises(FileNotFoundError, match="mine"),
-            SingleFlight(str(tmp_path / "cache"), "lock", 600),
+            SingleFlight(str(tmp_path / "cache"), "lock", Deadline()),
         ):
             raise FileNotFoundError("mine")
     assert list((tmp_path / "cache").iterdir()) == []
@@ -103,10 +114,10 @@ def test_a_lock_that_cannot_be_had_is_done_without(
     """The body runs once, at once, and its errors come out as they are."""
     path, ran = tmp_path / "parent" / "cache", []
     arrange(path)
-    with SingleFlight(str(path), "lock", 600):
+    with SingleFlight(str(path), "lock", Deadline()):
         ran.append(1)
     assert ran == [1]
-    with pytest.raises(PermissionError, match="mine"), SingleFlight(str(path), "lock", 600):
+    with pytest.raises(PermissionError, match="mine"), SingleFlight(str(path), "lock", Deadline()):
         raise PermissionError("mine")
     assert not (path / "elsewhere").exists()
 
@@ -121,21 +132,152 @@ def test_a_file_system_without_locks_is_done_without(
 
     monkeypatch.setattr(fcntl, "flock", fail)
     ran = []
-    with SingleFlight(str(tmp_path / "cache"), "lock", 600):
+    with SingleFlight(str(tmp_path / "cache"), "lock", Deadline()):
         ran.append(1)
     assert ran == [1]
 
 
-def test_the_wait_is_bounded(tmp_path: Path) -> None:
-    """A lock that is never released is waited for until the timeout, then done without."""
-    path, ran = str(tmp_path / "cache"), []
-    with SingleFlight(path, "lock", 600):
-        for seconds in (0, 0.1):
-            with SingleFlight(path, "lock", seconds):
-                ran.append(1)
+def deadline(monkeypatch: pytest.MonkeyPatch, seconds: float) -> Deadline:
+    """Return a deadline of so many seconds."""
+    monkeypatch.setenv("AWS_ECR_TIMEOUT", str(seconds))
+    return Deadline()
+
+
+def test_the_wait_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its own deadline a process that waits raises what the holder says of itself."""
+    path = str(tmp_path / "cache")
+    with SingleFlight(path, "lock", Deadline()) as flight:
+        for error in (Denied("it hangs", "see why"), HelperError("it still hangs, ümlaut ☃")):
+            flight.report(error)
+            with (
+                pytest.raises(type(error)) as raised,
+                SingleFlight(path, "lock", deadline(monkeypatch, 0.1)),
+            ):
+                pytest.fail("it went on without the lock")
+            assert (raised.value.message, raised.value.hint) == (error.message, error.hint)
         assert os.path.exists(f"{path}/lock")
-    assert ran == [1, 1]
     assert not os.path.exists(f"{path}/lock")
+
+
+def test_a_holder_that_says_nothing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its first report there is nothing to pass on but that another process asks."""
+    path = str(tmp_path / "cache")
+    with (
+        SingleFlight(path, "lock", Deadline()),
+        pytest.raises(HelperError, match=r"another process .* within 0\.1 s"),
+        SingleFlight(path, "lock", deadline(monkeypatch, 0.1)),
+    ):
+        pytest.fail("it went on without the lock")
+
+
+def test_a_holder_that_no_longer_writes_is_passed_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was stopped holds nobody up for longer than five seconds; less, if hurried."""
+    path = str(tmp_path / "cache")
+    stopped = SingleFlight(path, "lock", Deadline())
+    stopped.__enter__()
+    stopped.report(HelperError("it hangs"))
+    with SingleFlight(path, "lock", deadline(monkeypatch, 3)) as flight:
+        assert os.path.exists(f"{path}/lock")
+        stopped.__exit__(None, None, None)  # it goes on, and leaves the other's file alone
+        assert os.path.exists(f"{path}/lock")
+        flight.report(HelperError("it goes on"))
+    assert not os.path.exists(f"{path}/lock")
+
+
+def waiting(path: str, count: int, outcomes: list[object]) -> list[threading.Thread]:
+    """Start threads that wait for the lock, and add the error that they raise, or None."""
+
+    def wait() -> None:
+        try:
+            with SingleFlight(path, "lock", Deadline()):
+                outcomes.append(None)
+        except HelperError as error:
+            outcomes.append((type(error), error.message, error.hint))
+
+    threads = [threading.Thread(target=wait) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HelperError("it was throttled", "try later"),
+        Denied("it was denied"),
+        CredentialsNotFound("nothing is there", "put something there"),
+        NoAWSCredentials(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_failure_is_shared(tmp_path: Path, error: HelperError) -> None:
+    """Whoever waited raises the same error; nobody else holds the lock in between."""
+    path, outcomes = str(tmp_path / "cache"), list[object]()
+    with contextlib.suppress(type(error)), SingleFlight(path, "lock", Deadline()):
+        threads = waiting(path, 8, outcomes)
+        time.sleep(0.5)
+        assert outcomes == []
+        raise error
+    for thread in threads:
+        thread.join()
+    assert outcomes == [(type(error), error.message, error.hint)] * 8
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ValueError])
+def test_what_befalls_one_process_is_not_shared(tmp_path: Path, error: type[BaseException]) -> None:
+    """Ctrl-C, or too little memory, says nothing about AWS: one of the others goes on."""
+    path, outcomes = str(tmp_path / "cache"), list[object]()
+    with contextlib.suppress(error), SingleFlight(path, "lock", Deadline()):
+        threads = waiting(path, 3, outcomes)
+        raise error
+    for thread in threads:
+        thread.join()
+    assert outcomes == [None] * 3
+
+
+LATER = (
+    "import sys, time\n"
+    "from ecr_credential_helper.system.deadline import Deadline\n"
+    "from ecr_credential_helper.tokens.singleflight import SingleFlight\n"
+    "clock = lambda: time.time() + float(sys.argv[2])\n"
+    "with SingleFlight(sys.argv[1], 'lock', Deadline(), clock): print('asks')\n"
+)
+
+
+@pytest.mark.parametrize("ahead", [0, 3600, -3600])
+def test_whoever_comes_later_asks_anew(tmp_path: Path, ahead: float) -> None:
+    """A process that was started after a failure does not share it, whatever its clock says."""
+    path = str(tmp_path / "cache")
+    with pytest.raises(Denied), SingleFlight(path, "lock", Deadline()):
+        raise Denied("no")
+    command = [sys.executable, "-c", LATER, path, str(ahead)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("asks\n", "")
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        b"",
+        b"failed",
+        b"failed x\nDenied\nno\n\n",
+        b"\xff\n\n\n\n",
+        b"failed nan\nX\nno\n\n",
+        b"x" * 99999,
+    ],
+    ids=lambda report: str(report[:12]),
+)
+def test_a_report_that_is_none_is_none(tmp_path: Path, report: bytes) -> None:
+    """Whatever is in the file of the lock, whoever gets the lock may ask."""
+    path = tmp_path / "cache"
+    path.mkdir(mode=0o700)
+    (path / "lock").write_bytes(report)
+    with SingleFlight(str(path), "lock", Deadline()):
+        assert (path / "lock").read_bytes() == b""
 
 
 def test_the_lock_on_a_removed_file_is_no_lock(
@@ -152,7 +294,7 @@ def test_the_lock_on_a_removed_file_is_no_lock(
 
     monkeypatch.setattr(fcntl, "flock", remove_then_lock)
     with (
-        SingleFlight(str(path), "lock", 600),
+        SingleFlight(str(path), "lock", Deadline()),
         open(path / "lock", "rb") as other,
         pytest.raises(BlockingIOError),
     ):
@@ -178,6 +320,47 @@ def test_of_two_hundred_one_asks(helper: Helper, aws: Loopback, tmp_path: Path) 
     assert len(list(helper.cache.iterdir())) == len(entry_files(helper.cache)) == 2
 
 
+def test_of_two_hundred_one_is_denied(helper: Helper, aws: Loopback, tmp_path: Path) -> None:
+    """What AWS tells the one that asks is told by all, in the same words."""
+    aws.faults["ecr"], aws.latency["ecr"] = Fault("denied"), 4
+    results = crowd(helper, CROWD, HOST, tmp_path / "denied", env=LONG_TIMEOUT)
+    assert aws.count("ecr") == 1
+    (result,) = set(results)
+    assert result.status == 1
+    assert "was denied" in result.out
+    assert "allow ecr:GetAuthorizationToken" in result.err
+    aws.latency.clear()
+    assert helper.get(HOST) == result
+    assert aws.count("ecr") == 2  # whoever comes later asks
+
+
+@pytest.mark.parametrize("kind", ["throttled", "500"])
+def test_two_hundred_have_the_patience_of_one(
+    kind: str, helper: Helper, aws: Loopback, tmp_path: Path
+) -> None:
+    """While AWS throttles for five seconds, or fails, one process asks and asks again, for all."""
+    aws.faults["ecr"] = Fault(kind, seconds=5)
+    answers = stampede(helper, CROWD, HOST, tmp_path / "crowd", env=LONG_TIMEOUT)
+    assert len({secret_of(answer) for answer in answers}) == 1
+    assert len(aws.issued) == 1
+    times = [call.time for call in aws.calls]
+    assert times[-1] - times[0] >= 5
+    # One that begins with a pause of 50 ms at most makes some ten calls in that time.
+    assert 2 <= len(times) <= 20
+
+
+def test_all_who_wait_for_a_silent_aws_say_so(
+    helper: Helper, aws: Loopback, tmp_path: Path
+) -> None:
+    """At the deadline each has the cause, and AWS was asked once."""
+    aws.faults["ecr"] = Fault("hang")
+    results = crowd(helper, 40, HOST, tmp_path / "crowd", env={"AWS_ECR_TIMEOUT": "8"})
+    assert {result.status for result in results} == {1}
+    (cause,) = {result.out for result in results}
+    assert cause.endswith("as the keys in the environment got no answer within 8 s\n")
+    assert aws.count("ecr") == 1
+
+
 @pytest.mark.needs("Linux")
 def test_a_leader_that_is_killed_harms_nobody(helper: Helper, aws: Loopback) -> None:
     """While the leader waits for a slow AWS it is killed: one of the others asks, all answer."""
@@ -196,6 +379,48 @@ def test_a_leader_that_is_killed_harms_nobody(helper: Helper, aws: Loopback) -> 
     assert len(list(helper.cache.iterdir())) == 2
 
 
+@pytest.mark.needs("Linux")
+def test_a_leader_that_is_killed_while_it_pauses_harms_nobody(
+    helper: Helper, aws: Loopback
+) -> None:
+    """In the middle of its backoff the leader is killed: one other takes over, not all."""
+    aws.faults["ecr"] = Fault("throttled", retry_after="100")
+    with started(helper, 1, HOST, env=LONG_TIMEOUT) as (leader,):
+        until(lambda: aws.count("ecr") == 1)
+        with started(helper, 8, HOST, env=LONG_TIMEOUT) as others:
+            until(lambda: all(holds(other.pid, helper.cache) for other in others))
+            assert aws.count("ecr") == 1
+            leader.send_signal(signal.SIGKILL)
+            until(lambda: aws.count("ecr") == 2)
+            time.sleep(2)
+            assert aws.count("ecr") == 2
+            aws.faults.clear()
+            (second,) = [other for other in others if leads(other.pid)]
+            second.send_signal(signal.SIGKILL)
+            secrets = {secret_of(finish(other).answer) for other in others if other is not second}
+    assert len(secrets) == 1
+    assert aws.count("ecr") == 3
+
+
+def leads(pid: int) -> bool:
+    """Whether a process has a connection open, or a second thread: it asks AWS."""
+    return len(os.listdir(f"/proc/{pid}/task")) > 1
+
+
+@pytest.mark.needs("Linux")
+def test_a_leader_that_is_stopped_holds_nobody_up(helper: Helper, aws: Loopback) -> None:
+    """Ctrl-Z in a get by hand: the others wait some seconds, and then one of them asks."""
+    aws.latency["ecr"] = 60
+    with started(helper, 1, HOST, env=LONG_TIMEOUT) as (leader,):
+        until(lambda: aws.count("ecr") == 1)
+        leader.send_signal(signal.SIGSTOP)
+        aws.latency.clear()
+        with started(helper, 8, HOST, env=LONG_TIMEOUT) as others:
+            secrets = {secret_of(finish(other).answer) for other in others}
+        assert len(secrets) == 1
+        assert aws.count("ecr") == 2
+
+
 def holds(pid: int, directory: Path) -> bool:
     """Whether a process has a directory open, as it has while it waits for its turn."""
     try:
@@ -206,7 +431,7 @@ def holds(pid: int, directory: Path) -> bool:
 
 
 def test_a_lock_that_is_never_let_go_costs_half_the_time(helper: Helper, aws: Loopback) -> None:
-    """A get waits for its turn no longer than half of AWS_ECR_TIMEOUT, then asks by itself."""
+    """If what holds the lock is not this program, or was stopped, a get asks by itself in time."""
     helper.get(HOST)
     (region,) = entry_files(helper.cache, "ecr_eu-west-1")
     name = f"{region}.lock"

@@ -19,6 +19,7 @@ from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.registry import Registry, host_of
 from ecr_credential_helper.settings import Target
+from ecr_credential_helper.system.deadline import Deadline
 from ecr_credential_helper.tokens import fetch, identity
 from ecr_credential_helper.tokens.cache import Cache, Entry, Key
 from tests.aws.test_sources import login, sso_session
@@ -28,7 +29,9 @@ from tests.support.helper import Authority, Helper, Result
 from . import aws, faults, load, stdin, users
 from .workspace import HOST, NAME, Rack, Workspace
 
-REQUEST = TokenRequest(Target(Registry(HOST, account="111122223333", region="eu-west-1")))
+REQUEST = TokenRequest(
+    Target(Registry(HOST, account="111122223333", region="eu-west-1")), Deadline()
+)
 WEST = "111122223333.dkr.ecr.us-west-2.amazonaws.com"  # which the loopback has a certificate for
 needs_root = pytest.mark.needs("root")
 
