@@ -20,11 +20,12 @@ from ecr_credential_helper.registry import Registry, host_of
 from ecr_credential_helper.settings import Role, Target, target_of
 from ecr_credential_helper.system.deadline import Deadline
 from ecr_credential_helper.system.log import redacted
+from ecr_credential_helper.verbs import SHORT_PATIENCE
 
 from .docker_checks import FAIL, PASS, WARN, Case, Finding
 from .screen import duration
 
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 _SKEW = 60.0
 _TOO_MUCH_SKEW = 240.0  # AWS refuses a signature that is five minutes off
 _SEE_STS = "see it fail by itself: aws sts get-caller-identity"
@@ -40,7 +41,7 @@ def credentials(case: Case) -> Finding:
 
     try:
         case.target = _chosen_target(case) or Target(Registry("", region=""))
-        request = TokenRequest(case.target, Deadline(patience=_PATIENCE))
+        request = TokenRequest(case.target, Deadline(patience=SHORT_PATIENCE))
     except HelperError as error:
         return Finding("credentials", FAIL, error.message, error.hint)
 
@@ -117,8 +118,8 @@ def identity(case: Case) -> Finding | None:
 
     from ecr_credential_helper.aws.error_messages import explain
 
-    impatient = Config(connect_timeout=_PATIENCE, read_timeout=_PATIENCE)
-    request.deadline = Deadline(patience=_PATIENCE)
+    impatient = Config(connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT)
+    request.deadline = Deadline(patience=SHORT_PATIENCE)
 
     def ask() -> str:
         sts = case.session.client("sts", config=impatient)
@@ -190,7 +191,7 @@ def token(case: Case) -> Finding | None:
         return None
     from ecr_credential_helper.aws.ecr import authorization_token
 
-    request = TokenRequest(case.request.target, Deadline(patience=_PATIENCE))
+    request = TokenRequest(case.request.target, Deadline(patience=SHORT_PATIENCE))
     try:
         given = request.deadline.wait_for(
             lambda: authorization_token(request), lambda: request.overdue
@@ -263,7 +264,7 @@ def _fetch(
     opener = urllib.request.build_opener(tls, _NoRedirect)
     request = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - AWS's, or the user's own
     try:
-        with opener.open(request, timeout=_PATIENCE) as answer:
+        with opener.open(request, timeout=_TIMEOUT) as answer:
             return answer.status, answer.headers.get("Date", "")
     except urllib.error.HTTPError as error:
         with error:

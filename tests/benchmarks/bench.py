@@ -427,7 +427,7 @@ def bench_aging(
     """Compare a get past half the token's life, its refresh started by another, to the same."""
     ours, bare = commands
     here.aws.faults["ecr"] = Fault("denied")  # a refresh that failed is not tried again at once
-    age(here, 0.6)
+    age(here, 0.7)
     with adopting():
         here.run(ours)
         await_orphans()
@@ -508,7 +508,7 @@ def bench_bursts(report: Report) -> None:
     with workspace() as here:
         here.forget()
         report.burst(at_once(here, "cold"))
-        age(here, 0.6)
+        age(here, 0.7)
         report.burst(at_once(here, "past half the token's life"))
         age(here, 1.1)
         report.burst(at_once(here, "past the token's end"))

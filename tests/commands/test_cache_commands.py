@@ -97,7 +97,7 @@ def test_each_stage_of_a_life_has_a_name(helper: Helper) -> None:
     """As `get` sees it."""
     helper.get(PRIVATE)
     now, hour = time.time(), 3600
-    lives = {"fresh": (1, 11), "aging": (7, 5), "late": (11, 1), "expired": (13, -1)}
+    lives = {"fresh": (1, 11), "aging": (8, 4), "late": (11, 1), "expired": (13, -1)}
     for state, (past, left) in lives.items():
         keep(helper, f"{state}.example.com", issued=now - past * hour, expires=now + left * hour)
     rows = status_of(helper)

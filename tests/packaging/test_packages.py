@@ -54,7 +54,7 @@ def live(helper: Helper, aws: Loopback, executable: Path, called: str = DROP_IN)
     secret = secret_of(first.answer)
     assert helper.get(HOST) == first
     assert aws.count("ecr") == 1
-    rewrite(helper.cache, age=LIFE * 0.6)
+    rewrite(helper.cache, age=LIFE * 0.7)
     assert helper.get(HOST) == first
     until(lambda: aws.count("ecr") == 2 and secret_of(helper.get(HOST).answer) != secret)
     assert helper.run("list").answer == {f"https://{HOST}": "AWS"}

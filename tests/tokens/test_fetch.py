@@ -113,7 +113,7 @@ def test_a_dead_token_is_never_served(helper: Helper, aws: Loopback, age: int) -
     first = secret_of(helper.get(HOST).answer)
     rewrite(helper.cache, age=age)
     aws.faults["ecr"] = Fault("reset")
-    result = helper.get(HOST)
+    result = helper.get(HOST, env={"AWS_ECR_TIMEOUT": "2"})
     assert result.status == 1
     assert first not in result.out + result.err
     assert result.out.startswith("docker-credential-ecr: ")

@@ -12,5 +12,6 @@ SUBJECTS = {
     "users": 0.1,
     "aws": 0.05,
     "load": 0.04,
+    "fleet": 0.05,
 }
 """The subjects, and the share of each that is a test."""

@@ -80,7 +80,7 @@ def crowd(rack: Rack, size: int) -> Figures:
     rack.aws.take_fault = flaky.take_fault  # type: ignore[method-assign]
     rack.aws.latency["*"] = LATENCY
     variables = users(rack)
-    rack.env |= {"AWS_ECR_TIMEOUT": "600", "AWS_MAX_ATTEMPTS": "12"}
+    rack.env["AWS_ECR_TIMEOUT"] = "600"
     dice, started = random.Random(8), time.monotonic()
     asked = [(dice.choice(HOSTS), dice.randrange(IDENTITIES)) for _ in range(size)]
     processes = [
