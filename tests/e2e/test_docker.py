@@ -259,6 +259,26 @@ def test_a_denied_pull_says_what_to_allow(user: User, aws: Loopback, repository:
     assert_no_secret(aws, push, pull)
 
 
+@pytest.mark.parametrize("kind", ["throttled", "500", "reset"])
+def test_a_pull_outlasts_an_aws_that_stumbles(
+    kind: str, user: User, aws: Loopback, repository: str
+) -> None:
+    """For some seconds AWS throttles, or fails: the pull takes longer, and that is all."""
+    user.use_helper(PRIVATE)
+    image = f"{PRIVATE}/{repository}:1"
+    push_and_forget(user, image)
+    aws.calls.clear()
+    aws.faults = {"ecr": Fault(kind, seconds=4)}
+    user.variables["AWS_ECR_DISABLE_CACHE"] = "1"
+
+    pull = user.docker("pull", image)
+
+    assert pull.stderr == ""
+    times = [call.time for call in aws.calls]
+    assert times[-1] - times[0] >= 4
+    assert_no_secret(aws, pull)
+
+
 def test_a_denied_public_pull_goes_on_anonymously(
     user: User, aws: Loopback, repository: str
 ) -> None:

@@ -1,5 +1,6 @@
 """When a token is renewed, when the one at hand is served, and by whose clock."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +93,8 @@ def test_while_aws_is_away_a_late_token_is_served(
     assert secret_of(result.answer) == first
     assert result.err.count("\n") == 1
     assert "the token in the cache is still valid" in result.err
+    for seconds in re.findall(r"tried \d+ times in (\d+) s", result.err):
+        assert int(seconds) <= 3  # of the 25 that there are without a token at hand
     assert_no_secret(result, aws, token_expected=True)
     aws.faults.clear()
     assert secret_of(helper.get(HOST).answer) != first

@@ -349,6 +349,15 @@ def test_two_hundred_have_the_patience_of_one(
     assert 2 <= len(times) <= 20
 
 
+def test_who_waits_does_so_until_its_own_deadline(
+    helper: Helper, aws: Loopback, tmp_path: Path
+) -> None:
+    """An answer that comes late, but in time, is one for all."""
+    aws.latency["ecr"] = 6
+    stampede(helper, 5, HOST, tmp_path / "crowd", env={"AWS_ECR_TIMEOUT": "11"})
+    assert aws.count("ecr") == 1
+
+
 def test_all_who_wait_for_a_silent_aws_say_so(
     helper: Helper, aws: Loopback, tmp_path: Path
 ) -> None:
