@@ -2,8 +2,8 @@
 
 Exponential backoff with full jitter: the wait is a random part of a window that doubles with each
 failure, so that a fleet that was throttled at once spreads over time. The first windows are those
-of the AWS SDKs' standard retry mode. Other than there, no number of attempts is the end, but the
-time: a last try comes shortly before it, at a random moment, so that no second rush comes there.
+of the AWS SDKs' standard retry mode. Unlike there it ends after a time, not after a number of
+attempts; the last try comes at a random moment shortly before, so that no second rush comes there.
 """
 
 import os

@@ -126,8 +126,7 @@ class _Metadata:
         while True:
             failures += 1
             self._retries.sent(f"{request.method} {request.url}")
-            asked = 0.0
-            throttled = False
+            throttled, asked = False, 0.0
             try:
                 answer = self._session.send(request)
             except (aws.ConnectionError, aws.HTTPClientError) as error:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.25
 _SILENCE = 5.0  # a holder that writes nothing for so long is stopped
-_REMEMBERED = 60.0
+_REMEMBERED = 60.0  # seconds; for a process that runs long, a failure is no news for longer
 _REPORT_LIMIT = 16 * 1024
 _REPORT_LINES = 5
 
@@ -72,7 +72,7 @@ class SingleFlight:
             return
         if self._lock is not None:
             if isinstance(error, HelperError):
-                self._write(f"failed {self._clock()!r}", error)
+                _write(self._lock, f"failed {self._clock()!r}", error)
             else:
                 _remove(self._directory, self._name, self._lock)
             os.close(self._lock)
@@ -81,17 +81,7 @@ class SingleFlight:
     def report(self, error: HelperError) -> None:
         """Let those who wait know that this process runs, and what its error would be now."""
         if self._lock is not None:
-            self._write("asking", error)
-
-    def _write(self, state: str, error: HelperError) -> None:
-        """Write what others read in `_read`. If that fails, they ask for themselves."""
-        lines = (state, type(error).__name__, error.message, error.hint, "")
-        report = "\n".join(lines).encode("utf-8", "replace")
-        try:
-            os.lseek(self._lock or 0, 0, os.SEEK_SET)
-            os.ftruncate(self._lock or 0, os.write(self._lock or 0, report))
-        except OSError:
-            pass
+            _write(self._lock, "asking", error)
 
     def _acquire(self, directory: Directory) -> int | None:
         """Return the descriptor that holds the lock, None if it cannot be taken.
@@ -132,6 +122,7 @@ class SingleFlight:
 
     @property
     def _silence(self) -> float:
+        """After how many seconds without a report a holder is passed by."""
         return max(1.0, min(_SILENCE, self._deadline.seconds / 2))
 
     def _raise_failure(self, lock: int) -> None:
@@ -150,6 +141,17 @@ class SingleFlight:
             f"another process that asks AWS got no answer within {self._deadline.seconds:g} s",
             "see what it does, or raise AWS_ECR_TIMEOUT",
         )
+
+
+def _write(lock: int, state: str, error: HelperError) -> None:
+    """Write what others get from `_read`. If that fails, they ask for themselves."""
+    lines = (state, type(error).__name__, error.message, error.hint, "")
+    report = "\n".join(lines).encode("utf-8", "replace")
+    try:
+        os.lseek(lock, 0, os.SEEK_SET)
+        os.ftruncate(lock, os.write(lock, report))
+    except OSError:
+        pass
 
 
 def _read(lock: int) -> tuple[float | None, HelperError | None]:

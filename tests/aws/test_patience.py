@@ -53,7 +53,7 @@ from tests.support.helper import Authority, Helper, finish
 from tests.torture.aws import old_sso_session
 
 STUMBLES = 6  # seconds
-SOON = {"AWS_ECR_TIMEOUT": "4"}
+SOON = {"AWS_ECR_TIMEOUT": "6"}
 TRIED = re.compile(r"\(tried (\d+) times in (\d+) s\)$")
 
 
@@ -281,7 +281,7 @@ def test_the_message_says_how_often_and_how_long(kind: str, helper: Helper, aws:
     tried = TRIED.search(result.out.rstrip())
     assert tried
     assert int(tried[1]) == aws.count("ecr") > 1
-    assert int(tried[2]) <= 4
+    assert int(tried[2]) <= 6
 
 
 def test_a_call_that_hangs_after_others_failed_has_their_cause(

@@ -448,7 +448,7 @@ def test_a_lock_that_is_never_let_go_costs_half_the_time(helper: Helper, aws: Lo
         file.unlink()
     holder = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(holder, fcntl.LOCK_EX)
-    result = helper.get(HOST, env={"AWS_ECR_TIMEOUT": "4"})
+    result = helper.get(HOST, env={"AWS_ECR_TIMEOUT": "8"})
     os.close(holder)
     assert secret_of(result.answer) in aws.issued
     assert result.stderr == b""
