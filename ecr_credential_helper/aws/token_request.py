@@ -96,8 +96,9 @@ class TokenRequest:
     @property
     def overdue(self) -> HelperError:
         """The error if the deadline were now: how the call last failed, or that it hangs."""
-        if self.trouble:
-            return self.tried(self.trouble)
+        trouble = self.trouble  # the thread that asks may change it at any time
+        if trouble:
+            return self.tried(trouble)
         message = f"{self.asked} got no answer within {self.deadline.seconds:g} s"
         return HelperError(message, _SEE_WHAT_HANGS)
 

@@ -118,7 +118,9 @@ def identity(case: Case) -> Finding | None:
 
     from ecr_credential_helper.aws.error_messages import explain
 
-    impatient = Config(connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT)
+    impatient = Config(
+        connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT, retries={"total_max_attempts": 2}
+    )
     request.deadline = Deadline(patience=SHORT_PATIENCE)
 
     def ask() -> str:

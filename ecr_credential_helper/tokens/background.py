@@ -40,18 +40,19 @@ def start(key: Key, cache: Cache, clock: "Callable[[], float]") -> bool:
 
 def renew_mark(key: Key, cache: Cache) -> None:
     """Let the mark count for another minute: the refresh goes on."""
-    try:
-        with Directory(cache.path) as directory:
-            directory.touch(_mark_name(key))
-    except OSError:
-        pass
+    _change_mark(key, cache, Directory.touch)
 
 
 def unmark(key: Key, cache: Cache) -> None:
     """Remove the mark of a refresh that succeeded."""
+    _change_mark(key, cache, Directory.remove)
+
+
+def _change_mark(key: Key, cache: Cache, change: "Callable[[Directory, str], None]") -> None:
+    """Change the mark; if that fails, it counts for a minute and then no longer."""
     try:
         with Directory(cache.path) as directory:
-            directory.remove(_mark_name(key))
+            change(directory, _mark_name(key))
     except OSError:
         pass
 

@@ -77,7 +77,7 @@ class Entry:
         self.token = token
 
     def stage(self, now: float, key: Key) -> int:
-        """Return the stage of the token's life at `now`, for who keeps it under `key`.
+        """Return the stage of the token's life at `now`, for whoever keeps it under `key`.
 
         FRESH: in the first half, or up to five eighths: the key, and so the machine, decides where
         in between, so that a fleet whose tokens are of one age does not refresh them all at once.
