@@ -129,8 +129,9 @@ class SingleFlight:
         """Raise the error that the last holder ended with, if this process was there by then."""
         ended, error = _read(lock)
         if error and ended is not None:
+            passed = age()  # first: whatever delays this process in between makes it no older
             now = self._clock()
-            started = min(self._entered, now - age())
+            started = min(self._entered, now - passed)
             if max(started, now - _REMEMBERED) <= ended <= now:
                 raise error
 

@@ -25,6 +25,7 @@ def serve(aws: State, request: Request) -> Reply | Fault:
     if fault is None:
         fault = aws.take_quota(asked.service, asked.operation)
     aws.stopped.wait(aws.latency_of(asked.service, asked.operation))
+    aws.answers.wait()
     if fault is not None and fault.kind in TRANSPORT_FAULTS:
         return fault
     try:

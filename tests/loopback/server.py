@@ -49,6 +49,7 @@ class Loopback(State):
     def stop(self) -> None:
         """Stop serving and cut every open connection, the hanging ones too."""
         self.stopped.set()
+        self.answers.set()
         self._server.shutdown()
         self._server.server_close()
         self._server.cut_connections()

@@ -17,8 +17,8 @@ class State:
     """What the services read and change; tests set it up and look at it through ``Loopback``.
 
     ``clock_offset`` is how far the server's clock runs ahead of the local one. ``latency``,
-    ``faults`` and ``quotas`` are keyed by "service.Operation", "service" or "*". ``tls`` serves
-    CONNECT requests.
+    ``faults`` and ``quotas`` are keyed by "service.Operation", "service" or "*". While ``answers``
+    is not set, no service answers. ``tls`` serves CONNECT requests.
     """
 
     def __init__(self, *, token_life: float, tls: ssl.SSLContext | None) -> None:
@@ -43,6 +43,8 @@ class State:
         self.sso_refresh_tokens: set[str] = set()
         self.login_sessions: dict[str, str] = {}
         self.stopped = threading.Event()
+        self.answers = threading.Event()
+        self.answers.set()
         self.tls = tls
         self._lock = threading.Lock()
         self.add_user(USER_KEY, USER_SECRET, USER_ARN)

@@ -93,20 +93,25 @@ def crowd(
 ) -> list[Result]:
     """Run `get` for a host in so many processes at once, and return what each leaves.
 
-    Their streams are files in a new `directory`: as many pipes would be too many descriptors.
+    Each is told the host when all are started. What they print goes to files in a new `directory`:
+    as many pipes would be too many descriptors.
     """
     directory.mkdir()
-    (directory / "request").write_bytes(host.encode())
-    processes = []
+    processes, requests = [], []
     for number in range(size):
+        reading, writing = os.pipe()
+        requests.append(writing)
         with (
-            open(directory / "request", "rb") as stdin,
+            open(reading, "rb") as stdin,
             open(directory / f"{number}.out", "wb") as stdout,
             open(directory / f"{number}.err", "wb") as stderr,
         ):
             processes.append(
                 helper.popen("get", env=env, stdin=stdin, stdout=stdout, stderr=stderr)
             )
+    for request in requests:
+        with open(request, "wb") as stdin:
+            stdin.write(host.encode())
     statuses = [process.wait(120) for process in processes]
     return [
         Result(status, *((directory / f"{number}.{name}").read_bytes() for name in ("out", "err")))

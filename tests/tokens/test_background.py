@@ -100,7 +100,7 @@ def test_two_hundred_start_one_refresh(
 @on_linux
 def test_a_refresh_holds_nobody(helper: Helper, aws: Loopback, aging: str) -> None:
     """A client that reads to the end does not wait, and the refresh inherits no streams."""
-    aws.latency["ecr"] = 60
+    aws.answers.clear()
     reading, writing = os.pipe()
     with helper.popen("get", stderr=writing) as process:
         os.close(writing)
@@ -122,14 +122,14 @@ def test_a_refresh_holds_nobody(helper: Helper, aws: Loopback, aging: str) -> No
     ]
     assert secret_of(helper.get(HOST).answer) == aging
     assert refreshers(helper) == [pid]
-    aws.stop()
+    aws.answers.set()
     until(lambda: not refreshers(helper))
 
 
 @on_linux
 def test_a_refresh_inherits_no_pipe(helper: Helper, aws: Loopback, aging: str) -> None:
     """A descriptor inherited from the client is closed when the get ends, not with the refresh."""
-    aws.latency["ecr"] = 60
+    aws.answers.clear()
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     with subprocess.Popen(
@@ -146,7 +146,7 @@ def test_a_refresh_inherits_no_pipe(helper: Helper, aws: Loopback, aging: str) -
     with open(reading, "rb", buffering=0) as held:
         assert held.read(1) == b""
     assert len(refreshers(helper)) == 1
-    aws.stop()
+    aws.answers.set()
 
 
 @on_linux
@@ -187,7 +187,7 @@ def test_a_refresh_is_patient(helper: Helper, aws: Loopback, aging: str) -> None
 @on_linux
 def test_a_refresh_that_goes_on_keeps_its_mark(helper: Helper, aws: Loopback, aging: str) -> None:
     """However long it takes, no second process is started beside it."""
-    aws.latency["ecr"] = 60
+    aws.answers.clear()
     helper.get(HOST)
     until(lambda: aws.count("ecr") == 2)
     (mark,) = marks(helper)
@@ -197,7 +197,7 @@ def test_a_refresh_that_goes_on_keeps_its_mark(helper: Helper, aws: Loopback, ag
         until(lambda: time.time() - mark.stat().st_mtime < 10)
     assert secret_of(helper.get(HOST).answer) == aging
     assert len(refreshers(helper)) == 1
-    aws.stop()
+    aws.answers.set()
 
 
 @on_linux
@@ -206,13 +206,13 @@ def test_a_refresh_that_dies_is_followed_by_another(
     helper: Helper, aws: Loopback, aging: str, age: float
 ) -> None:
     """The mark of a killed process counts for a minute; one from the future does not."""
-    aws.latency["ecr"] = 60
+    aws.answers.clear()
     helper.get(HOST)
     until(lambda: aws.count("ecr") == 2)
     (pid,) = refreshers(helper)
     os.kill(pid, signal.SIGKILL)
     until(lambda: not refreshers(helper))
-    aws.latency.clear()
+    aws.answers.set()
     assert secret_of(helper.get(HOST).answer) == aging
     assert refreshers(helper) == []
     (mark,) = marks(helper)
