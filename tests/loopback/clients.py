@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,3 +74,19 @@ def write_config(home: Path, text: str) -> None:
 def iso(seconds: float) -> str:
     """Return the time so many seconds from now."""
     return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ask_at_once(aws: Loopback, count: int, method: str, path: str) -> list[tuple[int, bytes]]:
+    """Send so many plain requests at the same moment; return status and body of each answer."""
+    barrier, answers = threading.Barrier(count), list[tuple[int, bytes]]()
+
+    def one() -> None:
+        barrier.wait()
+        answers.append(ask(aws, method, path)[:2])
+
+    threads = [threading.Thread(target=one) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers

@@ -1,13 +1,12 @@
 """Quotas: how many calls a service answers before it throttles, and how it recovers."""
 
-import threading
 import time
 
 import pytest
 
 from tests.loopback import Fault, Loopback, Quota
 
-from .clients import ask, client, error_of, login
+from .clients import ask, ask_at_once, client, error_of, login
 
 THROTTLED = ("ThrottlingException", "Rate exceeded", 400)
 
@@ -92,16 +91,6 @@ def test_a_service_recovers_at_its_rate(user: Loopback) -> None:
 def test_calls_at_once_take_a_token_each(aws: Loopback) -> None:
     """No token is given twice."""
     aws.quotas["imds"] = Quota(rate=0, burst=20)
-    barrier, bodies = threading.Barrier(60), []
-
-    def one() -> None:
-        barrier.wait()
-        bodies.append(ask(aws, "PUT", "/latest/api/token")[1])
-
-    threads = [threading.Thread(target=one) for _ in range(60)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    bodies = [body for _, body in ask_at_once(aws, 60, "PUT", "/latest/api/token")]
     assert bodies.count(b"Rate exceeded") == 40
     assert aws.count("imds") == 60

@@ -4,7 +4,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 
 from tests.loopback import USER_ARN, USER_KEY, USER_SECRET, Fault, Loopback
 
-from .clients import REGION, ask, client
+from .clients import REGION, ask, ask_at_once, client
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -42,18 +41,8 @@ def test_what_no_service_knows_is_not_found(aws: Loopback) -> None:
 def test_two_hundred_connections_at_once(aws: Loopback) -> None:
     """None is refused and none waits for another."""
     aws.latency["imds"] = 0.3
-    barrier, statuses = threading.Barrier(200), []
-
-    def one() -> None:
-        barrier.wait()
-        statuses.append(ask(aws, "PUT", "/latest/api/token")[0])
-
-    threads = [threading.Thread(target=one) for _ in range(200)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert statuses == [400] * 200
+    answers = ask_at_once(aws, 200, "PUT", "/latest/api/token")
+    assert [status for status, _ in answers] == [400] * 200
     assert aws.count("imds") == 200
 
 
