@@ -107,7 +107,7 @@ def crowd(
             open(directory / f"{number}.err", "wb") as stderr,
         ):
             processes.append(
-                helper.popen("get", env=env, stdin=stdin, stdout=stdout, stderr=stderr)
+                helper.popen("get", env=env, gently=True, stdin=stdin, stdout=stdout, stderr=stderr)
             )
     for request in requests:
         with open(request, "wb") as stdin:

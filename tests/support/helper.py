@@ -114,6 +114,7 @@ class Helper:
         argv0: str | None = None,
         closed: Sequence[int] = (),
         cwd: Path | None = None,
+        gently: bool = False,
         stdin: Stream = subprocess.PIPE,
         stdout: Stream = subprocess.PIPE,
         stderr: Stream = subprocess.PIPE,
@@ -122,13 +123,16 @@ class Helper:
 
         It has a session of its own and so no terminal to ask on, wherever the tests are run.
         `argv0` is the name of a symbolic link to call it by, `closed` the standard streams (0, 1,
-        2) that it finds closed.
+        2) that it finds closed. `gently` is for one of many: it has the lowest priority, so that
+        tests beside it have the processor in time.
         """
         variables = {**self.env, **(env or {})}
         command = [str(self.executable if argv0 is None else self.link(argv0)), *arguments]
         if closed:
             closing = " ".join(f"{number}>&-" for number in closed)
             command = ["/bin/sh", "-c", f'exec "$@" {closing}', "sh", *command]
+        if gently:
+            command = ["/usr/bin/nice", "-n", "19", *command]
         return subprocess.Popen(  # the caller waits for it
             command,
             env={name: value for name, value in variables.items() if value is not None},
