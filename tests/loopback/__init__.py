@@ -2,8 +2,9 @@
 
 The parts of AWS that a registry login touches answer on one port: ECR, ECR Public, STS, the
 instance and container credential endpoints, IAM Identity Center (SSO portal and OIDC) and the
-sign-in service. Clients reach it by their own settings (``Loopback.environment``), or through it
-as an HTTPS proxy, in which case they believe they speak to the real host names.
+sign-in service. Clients reach it by their own settings (``Loopback.environment``), over plain HTTP
+or TLS, or through it as an HTTPS proxy, in which case they believe they speak to the real host
+names.
 
 ``python -m tests.loopback`` serves until it is told to stop and prints its address first.
 

@@ -1,7 +1,8 @@
-"""HTTP/1.1 on a socket: the listening server, a connection, and TLS in a tunnel."""
+"""HTTP/1.1 on a socket: the listening server, a connection, and TLS on it or in a tunnel."""
 
 import contextlib
 import socket
+import ssl
 import sys
 import uuid
 from email.utils import formatdate
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 
 from .model import Reply, Request
 from .state import State
+
+HANDSHAKE = b"\x16"  # what TLS begins with, and no request does
 
 
 class Server(ThreadingMixIn, TCPServer):
@@ -47,7 +50,7 @@ class Server(ThreadingMixIn, TCPServer):
 
 
 class Connection(BaseHTTPRequestHandler):
-    """One connection: requests one after the other, or a tunnel with TLS in it.
+    """One connection: requests one after the other, plain, under TLS, or in a tunnel with TLS.
 
     A subclass defines how a request is answered.
     """
@@ -62,6 +65,13 @@ class Connection(BaseHTTPRequestHandler):
         super().setup()
         self.server.connections.add(self.connection)
 
+    def handle(self) -> None:
+        """Answer every request; a connection that begins with a handshake is one of TLS."""
+        tls = self.server.aws.tls
+        if tls is not None and self.connection.recv(1, socket.MSG_PEEK) == HANDSHAKE:
+            self.secure(tls)
+        super().handle()
+
     def finish(self) -> None:
         """Forget the connection."""
         self.server.connections.discard(self.connection)
@@ -75,18 +85,23 @@ class Connection(BaseHTTPRequestHandler):
         """Open a tunnel that ends here: the certificate stands for every host."""
         host = self.path.rpartition(":")[0]
         self.server.aws.connects.append(host)
-        if self.server.aws.tls is None:
+        tls = self.server.aws.tls
+        if tls is None:
             self.send(Reply(502))
             return
         self.connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         self.tunnel = host
+        self.secure(tls)
+        self.close_connection = False
+
+    def secure(self, tls: ssl.SSLContext) -> None:
+        """Go on under TLS."""
         self.rfile.close()
         self.server.connections.discard(self.connection)
-        self.connection = self.server.aws.tls.wrap_socket(self.connection, server_side=True)
+        self.connection = tls.wrap_socket(self.connection, server_side=True)
         self.server.connections.add(self.connection)
         self.rfile = self.connection.makefile("rb")
         self.wfile = self.connection.makefile("wb")
-        self.close_connection = False
 
     def read_request(self) -> Request:
         """Return the request whose head was just read, with its body."""
@@ -98,7 +113,7 @@ class Connection(BaseHTTPRequestHandler):
             path=url.path,
             query=url.query,
             host=self.tunnel or url.netloc or headers.get("host", ""),
-            secure=self.tunnel is not None,
+            secure=isinstance(self.connection, ssl.SSLSocket),
             headers=headers,
             body=self.rfile.read(size),
         )

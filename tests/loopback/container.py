@@ -14,6 +14,6 @@ def get_container_credentials(aws: State, asked: Asked) -> Reply:
     if wanted is not None and asked.request.headers.get("authorization") != wanted:
         raise Refusal(UNAUTHORIZED)
     role = role_arn_of(aws.container_role)
-    key = aws.issue_key(session_arn(role, "container"), aws.session_life)
+    key = aws.kept_key(session_arn(role, "container"))
     owner = {"RoleArn": role, "AccountId": account_of(role)}
     return json_reply(metadata_credentials(key) | owner)

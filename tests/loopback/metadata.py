@@ -34,7 +34,7 @@ def get_instance_credentials(aws: State, asked: Asked) -> Reply:
     role = instance_role(aws, asked)
     if asked.request.path.rpartition("/")[2] != role:
         raise Refusal(NOT_FOUND)
-    key = aws.issue_key(session_arn(role_arn_of(role), INSTANCE_ID), aws.session_life)
+    key = aws.kept_key(session_arn(role_arn_of(role), INSTANCE_ID))
     updated = {"Code": "Success", "LastUpdated": iso_time(aws.now()), "Type": "AWS-HMAC"}
     return json_reply(updated | metadata_credentials(key))
 

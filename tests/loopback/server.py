@@ -17,8 +17,8 @@ from .state import State
 class Loopback(State):
     """AWS on a port of 127.0.0.1, for the length of a ``with`` block.
 
-    ``certificate`` is the pair (certificate chain, private key) of files in PEM that CONNECT
-    requests are served with.
+    ``certificate`` is the pair (certificate chain, private key) of files in PEM that TLS is served
+    with, in the tunnels of CONNECT requests and on the port itself.
     """
 
     def __init__(
@@ -63,6 +63,11 @@ class Loopback(State):
     def url(self) -> str:
         """The address of every service, and of the proxy."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def https_url(self) -> str:
+        """The address of every service under TLS; without a certificate nobody answers there."""
+        return f"https://127.0.0.1:{self.port}"
 
     @property
     def container_url(self) -> str:

@@ -11,6 +11,7 @@ from .model import USER_ARN, USER_KEY, USER_SECRET, Call, Fault, IssuedToken, Ke
 from .registry import registry_scope
 
 PAYLOAD_BYTES = 1100
+RENEWED_BEFORE = 300.0  # seconds
 
 
 class State:
@@ -18,7 +19,7 @@ class State:
 
     ``clock_offset`` is how far the server's clock runs ahead of the local one. ``latency``,
     ``faults`` and ``quotas`` are keyed by "service.Operation", "service" or "*". While ``answers``
-    is not set, no service answers. ``tls`` serves CONNECT requests.
+    is not set, no service answers. ``tls`` serves connections under TLS, and CONNECT requests.
     """
 
     def __init__(self, *, token_life: float, tls: ssl.SSLContext | None) -> None:
@@ -46,6 +47,7 @@ class State:
         self.answers = threading.Event()
         self.answers.set()
         self.tls = tls
+        self._kept: dict[str, Key] = {}
         self._lock = threading.Lock()
         self.add_user(USER_KEY, USER_SECRET, USER_ARN)
 
@@ -96,6 +98,13 @@ class State:
         token, expires = random_text(300), self.now() + life
         key = Key(random_id("ASIA"), random_text(30), arn, token, expires)
         self.keys[key.access_key_id] = key
+        return key
+
+    def kept_key(self, arn: str) -> Key:
+        """Return temporary credentials as metadata gives them: the same, until near their end."""
+        key = self._kept.get(arn)
+        if key is None or (key.expires or 0.0) - self.now() < RENEWED_BEFORE:
+            key = self._kept[arn] = self.issue_key(arn, self.session_life)
         return key
 
     def issue_token(

@@ -28,3 +28,22 @@ def test_instance_metadata_wants_a_token(aws: Loopback) -> None:
     assert ask(aws, "GET", path + "other", X_aws_ec2_metadata_token=token)[0] == 404
     aws.clock_offset = 61
     assert ask(aws, "GET", path, X_aws_ec2_metadata_token=token)[0] == 401
+
+
+def test_an_instance_keeps_its_credentials_until_near_their_end(aws: Loopback) -> None:
+    """A client that asks again has the same key; another role has another."""
+
+    def key() -> str:
+        found = botocore.session.Session().get_credentials()
+        assert found is not None
+        return str(found.get_frozen_credentials().access_key)
+
+    aws.instance_role = "builder"
+    first = key()
+    assert key() == first
+    aws.instance_role = "other"
+    assert key() != first
+    aws.instance_role = "builder"
+    assert key() == first
+    aws.clock_offset = aws.session_life - 299
+    assert key() != first

@@ -220,11 +220,14 @@ def assert_no_secret(result: Result, aws: Loopback, *, token_expected: bool = Fa
         assert secret.encode() not in result.stdout or (token_expected and secret in aws.issued)
 
 
-def make_authority(directory: Path) -> Authority:
-    """Return a certificate authority that has vouched for the loopback as REAL_ENDPOINTS."""
+def make_authority(directory: Path, *hosts: str) -> Authority:
+    """Return a certificate authority that has vouched for the loopback and for REAL_ENDPOINTS.
+
+    For `hosts`, too, if there are any.
+    """
     bundle, chain, key = (str(directory / name) for name in ("ca.pem", "chain.pem", "key.pem"))
     ca = trustme.CA()
-    certificate = ca.issue_cert(*REAL_ENDPOINTS)
+    certificate = ca.issue_cert("127.0.0.1", *REAL_ENDPOINTS, *hosts)
     ca.cert_pem.write_to_path(bundle)
     certificate.private_key_pem.write_to_path(key)
     for blob in certificate.cert_chain_pems:
