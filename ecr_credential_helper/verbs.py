@@ -40,7 +40,7 @@ def token_of(host: str, context: Context) -> Entry:
     Raises what `get` raises.
     """
     key = Key(host, context.identity)
-    entry = context.cache.load(key)
+    entry = context.cache.load(key, served=context.clock())
     stage = entry.stage(context.clock(), key) if entry else DEAD
     context.note(f"get {host}: {_STAGES[stage]}")
     if entry is None or not (stage == FRESH or (stage == AGING and _refresh(key, context))):

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from ecr_credential_helper.errors import HelperError
-from ecr_credential_helper.settings import Role, target_of
+from ecr_credential_helper.settings import target_of
 from tests.aws.test_sources import HOST, NAME, NOT_FOUND, PULL, in_words, plain, write_aws
 from tests.loopback import ACCOUNT, USER_ARN, Loopback, session_arn
 from tests.support import needs
+from tests.support.entries import entry_files
 from tests.support.helper import Helper
 
 OTHER_ACCOUNT = "444455556666.dkr.ecr.eu-west-1.amazonaws.com"
@@ -420,7 +421,13 @@ def test_the_ends_of_ranges_are_fine(seconds: int, settings_file: Path) -> None:
     )
     target = target_of(HOST)
     assert target is not None
-    assert target.role == Role(PULL, name, external_id, seconds)
+    assert target.role is not None
+    assert target.role.parameters == {
+        "RoleArn": PULL,
+        "RoleSessionName": name,
+        "ExternalId": external_id,
+        "DurationSeconds": seconds,
+    }
 
 
 def not_utf8(path: Path) -> None:
@@ -503,7 +510,7 @@ def test_a_mistake_leaves_the_other_verbs_alone(helper: Helper, aws: Loopback) -
         f"{NAME}: HOME/settings.toml: not TOML: Expected '=' after a key in a key/value pair "
         "(at line 1, column 7)\n"
     )
-    assert not list(helper.cache.iterdir())
+    assert not entry_files(helper.cache)
 
 
 def test_a_mistake_does_not_stop_other_registries(helper: Helper, aws: Loopback) -> None:

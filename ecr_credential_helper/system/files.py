@@ -13,6 +13,7 @@ _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_USE_IS_NOTED = 3600.0  # seconds: a time of access that is right to within this is not set again
 
 
 class UntrustedError(OSError):
@@ -58,15 +59,21 @@ class Directory:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def read(self, name: str, limit: int) -> bytes:
-        """Return the content of a file. Raises OSError, also if it is larger than `limit` bytes."""
+    def read(self, name: str, limit: int, used: float | None = None) -> bytes:
+        """Return the content of a file. Raises OSError, also if it is larger than `limit` bytes.
+
+        `used` is a time to note as that of the file's last access, at most once an hour.
+        """
         file = os.open(self._name(name), _READ, dir_fd=self._at)
         try:
             status = os.fstat(file)
             _trust(status)
             if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
                 raise UntrustedError(f"{name} is not a regular file, or is too large")
-            return os.read(file, limit)
+            data = os.read(file, limit)
+            if used is not None and abs(used - status.st_atime) > _USE_IS_NOTED:
+                _note_use(file, status, used)
+            return data
         finally:
             os.close(file)
 
@@ -84,6 +91,11 @@ class Directory:
         """Rename `source` over `target`. Raises OSError."""
         os.replace(self._name(source), self._name(target), src_dir_fd=self._at, dst_dir_fd=self._at)
 
+    def link(self, source: str, target: str) -> None:
+        """Give the file `source` the name `target` too. Raises OSError, also if that is taken."""
+        source, target, at = self._name(source), self._name(target), self._at
+        os.link(source, target, src_dir_fd=at, dst_dir_fd=at, follow_symlinks=not _POSIX)
+
     def remove(self, name: str) -> None:
         """Remove a file; it need not exist. Raises OSError."""
         try:
@@ -95,13 +107,18 @@ class Directory:
         """Return the names of all files. Raises OSError."""
         return os.listdir(self.path if self._at is None else self._at)
 
+    def status(self, name: str) -> os.stat_result:
+        """Return size, times and kind of a file; of a link itself. Raises OSError."""
+        return os.stat(self._name(name), dir_fd=self._at, follow_symlinks=False)
+
     def changed(self, name: str) -> float:
         """Return when a file was last changed, in epoch seconds. Raises OSError."""
-        return os.stat(self._name(name), dir_fd=self._at, follow_symlinks=False).st_mtime
+        return self.status(name).st_mtime
 
-    def touch(self, name: str) -> None:
-        """Note the present time as that of a file's last change. Raises OSError."""
-        os.utime(self._name(name), dir_fd=self._at, follow_symlinks=not _POSIX)
+    def touch(self, name: str, time: float | None = None) -> None:
+        """Note `time`, or the present, as that of a file's last change. Raises OSError."""
+        times = None if time is None else (time, time)
+        os.utime(self._name(name), times, dir_fd=self._at, follow_symlinks=not _POSIX)
 
     def open_lock(self, name: str) -> int:
         """Return a descriptor of a file to lock, made if it is missing. Raises OSError."""
@@ -111,7 +128,7 @@ class Directory:
     def is_same(self, name: str, file: int) -> bool:
         """Whether `name` is still the name of the open `file`."""
         try:
-            named = os.stat(self._name(name), dir_fd=self._at, follow_symlinks=False)
+            named = self.status(name)
         except FileNotFoundError:
             return False
         return os.path.samestat(named, os.fstat(file))
@@ -153,6 +170,20 @@ def make_directory(path: str) -> None:
             os.mkdir(directory, 0o700)
         except FileExistsError:
             continue
+
+
+def _note_use(file: int, status: os.stat_result, time: float) -> None:
+    """Set an open file's time of access; the rest of its `status` stays.
+
+    The kernel cannot be left to it: file systems are mounted with `relatime`, or `noatime`. Where
+    it is not possible (a read-only file system), the file only seems to be used less.
+    """
+    if not _POSIX:  # only there does utime take a descriptor: a name may be another file's by now
+        return
+    try:
+        os.utime(file, ns=(int(time) * 10**9, status.st_mtime_ns))
+    except OSError:
+        pass
 
 
 def _trust(status: os.stat_result) -> None:

@@ -18,6 +18,9 @@ number, modulo the prime 2**56 - 5, which detects damage and is one line of C. T
 file's name is the same checksum, of the key.
 
 A file that differs from this in any way is a cache miss, never an error.
+
+The file's time of change says when the token was kept, its time of access when `get` last served
+it, to within an hour. From these two alone tokens/sweep.py decides what goes.
 """
 
 import os
@@ -25,6 +28,7 @@ import os
 from ecr_credential_helper.system.files import Directory, UntrustedError
 
 FRESH, AGING, LATE, DEAD = range(4)
+SWEPT = "swept"  # the file whose time of change says when the directory was last swept
 
 _VERSION_LINE = b"ecr-credential-helper cache 1\n"
 _PRIME = 2**56 - 5
@@ -32,8 +36,6 @@ _NAME_DIGITS = 14
 _SIZE_LIMIT = 256 * 1024
 _MIXER = 0x9E3779B97F4A7C15  # 2**64 by the golden ratio: spreads numbers that are much alike
 _LAST_SECONDS = 60
-_DEBRIS_AGE = 3600.0
-_LONGEST_LIFE = 24 * 3600.0
 _LAST_TIME = 2**43  # epoch seconds; much larger numbers would overflow in Entry.stage
 
 
@@ -101,11 +103,14 @@ class Cache:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def load(self, key: Key) -> Entry | None:
-        """Return the entry under `key`, None if there is none that can be trusted."""
+    def load(self, key: Key, served: float | None = None) -> Entry | None:
+        """Return the entry under `key`, None if there is none that can be trusted.
+
+        Who is going to serve it gives the time as `served`, which is noted.
+        """
         try:
             with Directory(self.path) as directory:
-                return decode(directory.read(key.name, _SIZE_LIMIT), key.prefix)
+                return decode(directory.read(key.name, _SIZE_LIMIT, served), key.prefix)
         except (OSError, ValueError):
             return None
 
@@ -169,22 +174,15 @@ class Cache:
                 if subject_of(name):
                     directory.remove(name)
                     dropped += 1
-                elif _is_debris(name) and name.endswith(".tmp"):
+                elif name == SWEPT or (is_debris(name) and name.endswith(".tmp")):
                     directory.remove(name)
         return dropped
 
     def sweep(self, now: float) -> None:
-        """Drop what is no longer of use: dead entries, and old files that killed processes left."""
-        try:
-            with Directory(self.path) as directory:
-                for name in directory.names():
-                    try:
-                        if _is_waste(directory, name, now):
-                            directory.remove(name)
-                    except OSError:
-                        continue
-        except OSError:
-            return
+        """Drop what is no longer of use, at most once in ten minutes. Never fails."""
+        from .sweep import sweep
+
+        sweep(self.path, now)
 
 
 class NoCache(Cache):
@@ -234,6 +232,14 @@ def decode(data: bytes, prefix: bytes) -> Entry | None:
     return entry if encode(entry, prefix) == data else None
 
 
+def is_debris(name: str) -> bool:
+    """Whether a file in the cache directory is a temporary file, lock or mark of an entry."""
+    entry_name, _, kind = name.rpartition(".")
+    if kind == "tmp":
+        entry_name = entry_name.rpartition(".")[0]
+    return kind in ("tmp", "lock", "refresh") and bool(subject_of(entry_name))
+
+
 def _read(directory: Directory, name: str) -> tuple[Key, bytes, Entry] | None:
     """Return the entry in the file `name`, with its key and identity; None if it is no entry.
 
@@ -247,26 +253,3 @@ def _read(directory: Directory, name: str) -> tuple[Key, bytes, Entry] | None:
     identity = prefix[len(head) : -1]
     key = Key(subject, identity)
     return (key, identity, entry) if entry and (key.prefix, key.name) == (prefix, name) else None
-
-
-def _is_debris(name: str) -> bool:
-    """Whether a file in the cache directory is a temporary file, lock or mark of an entry."""
-    entry_name, _, kind = name.rpartition(".")
-    if kind == "tmp":
-        entry_name = entry_name.rpartition(".")[0]
-    return kind in ("tmp", "lock", "refresh") and bool(subject_of(entry_name))
-
-
-def _is_waste(directory: Directory, name: str, now: float) -> bool:
-    """Whether a file in the cache directory is a useless entry, or an old left-over file."""
-    if not subject_of(name):
-        return _is_debris(name) and abs(now - directory.changed(name)) > _DEBRIS_AGE
-    try:
-        data = directory.read(name, _SIZE_LIMIT)
-        entry = decode(data, data.partition(b"\n\n")[0] + b"\n\n")
-    except ValueError:
-        entry = None
-    if entry is None:  # damaged, or of another version, which may use it for a day
-        return abs(now - directory.changed(name)) > _LONGEST_LIFE
-    # Issued over a day ahead: the clock was wrong, and no token lives until it could be served.
-    return entry.expires <= now or entry.issued > now + _LONGEST_LIFE

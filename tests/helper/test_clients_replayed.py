@@ -13,6 +13,7 @@ import pytest
 
 from ecr_credential_helper.tokens import cache
 from tests.loopback import ACCOUNT, Fault, Loopback
+from tests.support.entries import entry_files
 from tests.support.helper import Helper, Result, finish
 
 HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
@@ -303,7 +304,7 @@ def test_a_warning_comes_after_the_answer(helper: Helper, aws: Loopback, trouble
 def set_age(helper: Helper, age: int, left: int) -> None:
     """Make every token in the cache `age` seconds old, with `left` seconds to live."""
     now = int(time.time())
-    for path in helper.cache.iterdir():
+    for path in entry_files(helper.cache):
         data = path.read_bytes()
         prefix = data.partition(b"\n\n")[0] + b"\n\n"
         entry = cache.decode(data, prefix)

@@ -27,6 +27,7 @@ from tests.aws.test_sources import (
     settings,
 )
 from tests.loopback import USER_ARN, USER_SECRET, Loopback, basic_credentials
+from tests.support.entries import entry_files
 from tests.support.helper import Authority, Helper, Result
 
 CANARIES = {
@@ -259,7 +260,7 @@ def test_no_command_line_holds_a_secret(helper: Helper, aws: Loopback) -> None:
 def make_aging(helper: Helper) -> None:
     """Let every token in the cache be past half its life."""
     now = int(time.time())
-    for path in helper.cache.iterdir():
+    for path in entry_files(helper.cache):
         data = path.read_bytes()
         head, _, body = data.partition(b"\n\n")
         token = body.decode().partition("token ")[2].partition("\n")[0]

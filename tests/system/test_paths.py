@@ -11,7 +11,7 @@ from platformdirs.macos import MacOS
 from platformdirs.unix import Unix
 
 from ecr_credential_helper.system import environment, paths
-from tests.support.entries import HOST
+from tests.support.entries import HOST, entry_files
 from tests.support.helper import Helper
 
 APP = "ecr-credential-helper"
@@ -200,4 +200,4 @@ def test_the_token_is_kept_there(
     assert kept == {place}
     xdg = {"AWS_ECR_CACHE_DIR": None, "XDG_CACHE_HOME": str(tmp_path / "xdg")}
     assert helper.get(HOST, env=xdg).stderr == b""
-    assert len(list((tmp_path / "xdg" / APP).iterdir())) == 2
+    assert len(entry_files(tmp_path / "xdg" / APP)) == 2

@@ -76,7 +76,7 @@ def test_an_aging_token_is_served_and_renewed_behind(
     result = helper.get(HOST)
     assert (secret_of(result.answer), result.stderr) == (aging, b"")
     until(lambda: renewed(helper, aging))
-    until(lambda: len(helper.files()) == 3)
+    until(lambda: len(helper.files()) == 4)
     second = secret_of(helper.get(HOST).answer)
     assert second in aws.issued
     assert second != aging

