@@ -1,8 +1,71 @@
-"""Environment variables: which hold secrets, and a home directory that libraries can rely on."""
+"""Environment variables: secret ones, harmless ones; and a home that libraries can rely on."""
 
 import os
 
 NO_HOME = os.devnull  # the value of HOME if there is no home: no file can be below it
+
+# AWS variables that cannot change the principal that AWS sees; docs/identity.md has the reason for
+# each. Every other one may. packaging/front/front.c has the same names.
+HARMLESS = frozenset(
+    (
+        # In which region STS is asked, for the same role.
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_SIGV4A_SIGNING_REGION_SET",
+        "AWS_SSO_DEFAULT_REGION",
+        "AWS_STS_REGIONAL_ENDPOINTS",
+        # How a request is sent, and how often.
+        "AWS_DEFAULTS_MODE",
+        "AWS_DISABLE_REQUEST_COMPRESSION",
+        "AWS_MAX_ATTEMPTS",
+        "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
+        "AWS_METADATA_SERVICE_TIMEOUT",
+        "AWS_NEW_RETRIES_2026",
+        "AWS_REQUEST_CHECKSUM_CALCULATION",
+        "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION",
+        "AWS_RETRY_MODE",
+        # When the credentials end.
+        "AWS_ASSUME_ROLE_TTL",
+        "AWS_CREDENTIAL_EXPIRATION",
+        "AWS_SESSION_EXPIRATION",
+        "AWS_SESSION_TTL",
+        "AWS_SSO_SESSION_EXPIRATION",
+        # Who is told of a request, and what a program says that it is.
+        "AWS_CSM_CLIENT_ID",
+        "AWS_CSM_ENABLED",
+        "AWS_CSM_HOST",
+        "AWS_CSM_PORT",
+        "AWS_EXECUTION_ENV",
+        "AWS_SDK_UA_APP_ID",
+        "AWS_TOOLING_USER_AGENT",
+        # What the AWS CLI prints.
+        "AWS_DEFAULT_OUTPUT",
+        "AWS_PAGER",
+        # Where a program runs.
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_LAMBDA_RUNTIME_API",
+        "AWS_SAM_LOCAL",
+        # Other services, other SDKs.
+        "AWS_CBOR_DISABLE",
+        "AWS_JAVA_V1_DISABLE_DEPRECATION_ANNOUNCEMENT",
+        "AWS_JAVA_V1_PRINT_LOCATION",
+        "AWS_NODEJS_CONNECTION_REUSE_ENABLED",
+        "AWS_S3_DISABLE_EXPRESS_SESSION_AUTH",
+        "AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS",
+        "AWS_S3_USE_ARN_REGION",
+        "AWS_S3_US_EAST_1_REGIONAL_ENDPOINT",
+        "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED",
+        "AWS_SDK_JS_SUPPRESS_MAINTENANCE_MODE_MESSAGE",
+        "AWS_SDK_LOAD_CONFIG",
+    )
+)
+HARMLESS_PREFIXES = ("AWS_BATCH_", "AWS_CLI_", "AWS_ECR_", "AWS_XRAY_")
 
 _SECRET = ("SECRET", "TOKEN", "PASS")
 
@@ -24,6 +87,11 @@ def drop_empty_variables() -> None:
     for name, value in list(os.environ.items()):
         if name.startswith("AWS_") and not value:
             del os.environ[name]
+
+
+def is_harmless(name: str) -> bool:
+    """Whether the AWS variable `name` cannot change the principal that AWS sees."""
+    return name in HARMLESS or name.startswith(HARMLESS_PREFIXES)
 
 
 def is_secret(name: str) -> bool:

@@ -56,6 +56,24 @@ def aws_files() -> list[str]:
     ]
 
 
+def old_aws_files() -> list[str]:
+    """Return the paths of the files of older AWS tools that botocore still reads credentials from.
+
+    They need not exist.
+    """
+    boto = os.environ.get("BOTO_CONFIG")
+    old = os.environ.get("AWS_CREDENTIAL_FILE")
+    return [
+        *([aws_expanded(boto)] if boto else ["/etc/boto.cfg", aws_expanded("~/.boto")]),
+        *([aws_expanded(old)] if old else []),
+    ]
+
+
+def aws_models() -> str:
+    """Return the path of the directory in which a user may keep descriptions of AWS services."""
+    return aws_expanded("~/.aws/models")
+
+
 def aws_expanded(path: str) -> str:
     """Return `path` with its variables and `~` expanded, as botocore expands paths."""
     return os.path.expanduser(os.path.expandvars(path))

@@ -2,7 +2,7 @@
 
 No credential is resolved for this: that would mean IMDS, STS or SSO on every call. The description
 holds everything at hand that can change which principal AWS sees; a token is only ever used under
-exactly the same description.
+exactly the same description. docs/identity.md says of each AWS variable whether it can.
 
 What configuration cannot show is another role behind the same settings: another role attached to
 the instance, a credential_process that gives other credentials, another container token.
@@ -11,26 +11,11 @@ the instance, a credential_process that gives other credentials, another contain
 import os
 
 from ecr_credential_helper.system import paths
-from ecr_credential_helper.system.environment import is_secret
+from ecr_credential_helper.system.environment import is_harmless, is_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ecr_credential_helper.settings import Target
-
-# These do not change the principal: they set the AWS CLI's output, retries and timeouts.
-_HARMLESS = frozenset(
-    (
-        "AWS_DEFAULT_OUTPUT",
-        "AWS_EXECUTION_ENV",
-        "AWS_MAX_ATTEMPTS",
-        "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
-        "AWS_METADATA_SERVICE_TIMEOUT",
-        "AWS_PAGER",
-        "AWS_RETRY_MODE",
-        "AWS_SDK_UA_APP_ID",
-    )
-)
-_OURS = ("AWS_ECR_", "AWS_CLI_")
 
 
 def current() -> bytes:
@@ -67,9 +52,7 @@ def without_target(identity: bytes) -> tuple[bytes, dict[str, str]]:
 
 def _is_part(name: str) -> bool:
     """Whether the variable `name` is in the description: can change the principal, no secret."""
-    if not name.startswith("AWS_") or name in _HARMLESS or name.startswith(_OURS):
-        return False
-    return not is_secret(name)
+    return name.startswith("AWS_") and not is_harmless(name) and not is_secret(name)
 
 
 def _files() -> list[str]:
@@ -79,13 +62,7 @@ def _files() -> list[str]:
         files.append(paths.settings_file())
     except RuntimeError:
         pass
-    # botocore still reads the files of its predecessor boto and of older AWS tools.
-    boto = os.environ.get("BOTO_CONFIG")
-    files += (
-        [paths.aws_expanded(boto)] if boto else ["/etc/boto.cfg", paths.aws_expanded("~/.boto")]
-    )
-    old = os.environ.get("AWS_CREDENTIAL_FILE")
-    return [*files, paths.aws_expanded(old)] if old else files
+    return [*files, *paths.old_aws_files()]
 
 
 def _state(path: str) -> str:

@@ -3,7 +3,8 @@
  * It computes the key that tokens/identity.py and tokens/cache.py in ecr_credential_helper compute,
  * reads the cache entry with the same checks as system/files.py, and prints what verbs.get prints.
  * For any other request, and in every case of doubt, the Python program takes its place, with the
- * same stdin. It never writes a file, reads settings or uses the network.
+ * same stdin. It never makes or writes a file, reads settings or uses the network; of the entry
+ * that it answers from, it sets the time of access once an hour.
  * tests/packaging/test_front.py checks that both programs give the same answers.
  */
 #define _GNU_SOURCE
@@ -47,6 +48,7 @@ enum {
     DIGEST_SIZE = 14,
     VARIABLES = 1024,
     LAST_SECONDS = 60,
+    USE_IS_NOTED = 3600,
 };
 
 /* Text that grows in a buffer of fixed size. It becomes "spoilt" if something does not fit, or in a
@@ -264,24 +266,75 @@ static void put_files(struct text *key)
     put_named_file(key, "AWS_CREDENTIAL_FILE", NULL);
 }
 
-/* Whether the variable in `pair` can change the principal, and is not a secret. */
+/* system/environment.py and tokens/identity.py: whether the variable in `pair` can change the
+ * principal, and is not a secret. docs/identity.md has the reasons. */
 static bool tells(const char *pair)
 {
     static const char *const harmless[] = {
-        "AWS_DEFAULT_OUTPUT",
-        "AWS_EXECUTION_ENV",
+        /* In which region STS is asked, for the same role. */
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_SIGV4A_SIGNING_REGION_SET",
+        "AWS_SSO_DEFAULT_REGION",
+        "AWS_STS_REGIONAL_ENDPOINTS",
+        /* How a request is sent, and how often. */
+        "AWS_DEFAULTS_MODE",
+        "AWS_DISABLE_REQUEST_COMPRESSION",
         "AWS_MAX_ATTEMPTS",
         "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
         "AWS_METADATA_SERVICE_TIMEOUT",
-        "AWS_PAGER",
+        "AWS_NEW_RETRIES_2026",
+        "AWS_REQUEST_CHECKSUM_CALCULATION",
+        "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION",
         "AWS_RETRY_MODE",
+        /* When the credentials end. */
+        "AWS_ASSUME_ROLE_TTL",
+        "AWS_CREDENTIAL_EXPIRATION",
+        "AWS_SESSION_EXPIRATION",
+        "AWS_SESSION_TTL",
+        "AWS_SSO_SESSION_EXPIRATION",
+        /* Who is told of a request, and what a program says that it is. */
+        "AWS_CSM_CLIENT_ID",
+        "AWS_CSM_ENABLED",
+        "AWS_CSM_HOST",
+        "AWS_CSM_PORT",
+        "AWS_EXECUTION_ENV",
         "AWS_SDK_UA_APP_ID",
+        "AWS_TOOLING_USER_AGENT",
+        /* What the AWS CLI prints. */
+        "AWS_DEFAULT_OUTPUT",
+        "AWS_PAGER",
+        /* Where a program runs. */
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_LAMBDA_RUNTIME_API",
+        "AWS_SAM_LOCAL",
+        /* Other services, other SDKs. */
+        "AWS_CBOR_DISABLE",
+        "AWS_JAVA_V1_DISABLE_DEPRECATION_ANNOUNCEMENT",
+        "AWS_JAVA_V1_PRINT_LOCATION",
+        "AWS_NODEJS_CONNECTION_REUSE_ENABLED",
+        "AWS_S3_DISABLE_EXPRESS_SESSION_AUTH",
+        "AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS",
+        "AWS_S3_USE_ARN_REGION",
+        "AWS_S3_US_EAST_1_REGIONAL_ENDPOINT",
+        "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED",
+        "AWS_SDK_JS_SUPPRESS_MAINTENANCE_MODE_MESSAGE",
+        "AWS_SDK_LOAD_CONFIG",
     };
+    static const char *const prefixes[] = {"AWS_BATCH_", "AWS_CLI_", "AWS_ECR_", "AWS_XRAY_"};
     static const char *const secret[] = {"SECRET", "TOKEN", "PASS"};
     size_t size = strcspn(pair, "=");
-    if (!pair[size] || strncmp(pair, "AWS_", 4) || !strncmp(pair, "AWS_ECR_", 8) ||
-        !strncmp(pair, "AWS_CLI_", 8))
+    if (!pair[size] || strncmp(pair, "AWS_", 4))
         return false;
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+        if (!strncmp(pair, prefixes[i], strlen(prefixes[i])))
+            return false;
     for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
         if (strlen(harmless[i]) == size && !memcmp(pair, harmless[i], size))
             return false;
@@ -396,24 +449,33 @@ static bool trusted(int file, struct stat *at)
            !(at->st_mode & (S_IRWXG | S_IRWXO));
 }
 
-static void put_entry(struct text *to, const char *path, const char *name)
+/* Read an entry; its file stays open, and is -1 if there is none. `at` is what it was before. */
+static int put_entry(struct text *to, const char *path, const char *name, struct stat *at)
 {
-    struct stat at;
     int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, file = -1;
     int directory = open(path, flags | O_DIRECTORY);
-    if (trusted(directory, &at))
+    if (trusted(directory, at))
         file = openat(directory, name, flags);
     ssize_t size = -1;
-    if (trusted(file, &at) && S_ISREG(at.st_mode) && at.st_size <= ENTRY_LIMIT)
+    if (trusted(file, at) && S_ISREG(at->st_mode) && at->st_size <= ENTRY_LIMIT)
         size = read(file, to->bytes, to->room);
     if (size < 0)
         to->spoilt = true;
     else
         to->bytes[to->size = (size_t)size] = '\0';
-    if (file >= 0)
-        close(file);
     if (directory >= 0)
         close(directory);
+    return file;
+}
+
+/* Set the time of access of an entry that is served, unless it is right to within an hour. If that
+ * fails, the entry only seems to be used less. */
+static void note_use(int file, const struct stat *at, double now)
+{
+    double past = now - (double)at->st_atim.tv_sec;
+    struct timespec times[] = {{.tv_sec = (time_t)now}, {.tv_nsec = UTIME_OMIT}};
+    if (past > USE_IS_NOTED || past < -USE_IS_NOTED)
+        (void)!futimens(file, times);
 }
 
 /* Step over `expected`; false if the text at this place is something else. */
@@ -491,6 +553,7 @@ static void put_answer(struct text *to, const struct text *request, double now)
     char path_buffer[PATH_MAX], name_buffer[HOST_LIMIT + 1 + DIGEST_SIZE + 1];
     struct text url = TEXT(url_buffer), key = TEXT(key_buffer), entry = TEXT(entry_buffer);
     struct text path = TEXT(path_buffer), name = TEXT(name_buffer);
+    struct stat at;
 
     to->spoilt = true;
     put(&url, request->bytes, request->size);
@@ -521,13 +584,17 @@ static void put_answer(struct text *to, const struct text *request, double now)
     if (key.spoilt || name.spoilt || path.spoilt)
         return;
 
-    put_entry(&entry, path.bytes, name.bytes);
+    int file = put_entry(&entry, path.bytes, name.bytes, &at);
     to->spoilt = false;
     put_string(to, "{\"ServerURL\":\"");
     put(to, url.bytes, url.size);
     put_string(to, "\",\"Username\":\"AWS\",\"Secret\":\"");
     put_token(to, &entry, &key, key_digest, now);
     put_string(to, "\"}\n");
+    if (!to->spoilt)
+        note_use(file, &at, now);
+    if (file >= 0)
+        close(file);
 }
 
 /* The process: its streams, and starting the Python program in its place. */

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ecr_credential_helper.system.environment import HARMLESS, HARMLESS_PREFIXES
 from tests.loopback import (
     ACCOUNT,
     INSTANCE_ID,
@@ -515,6 +517,69 @@ def test_a_source_pays_for_a_token(source: Source, helper: Helper, aws: Loopback
     assert result.answer == {"ServerURL": HOST, "Username": "AWS", "Secret": token}
     assert aws.accepts(HOST, "AWS", token)
     assert_no_secret(result, aws, token_expected=True)
+
+
+# The harmless variables, with values that mean something to botocore.
+HARMLESS_VALUES = {
+    "AWS_DEFAULT_REGION": "sa-east-1",
+    "AWS_REGION": "ap-south-1",
+    "AWS_STS_REGIONAL_ENDPOINTS": "legacy",
+    "AWS_SIGV4A_SIGNING_REGION_SET": "*",
+    "AWS_DEFAULTS_MODE": "cross-region",
+    "AWS_CREDENTIAL_EXPIRATION": "2999-01-01T00:00:00Z",
+    "AWS_MAX_ATTEMPTS": "2",
+    "AWS_RETRY_MODE": "adaptive",
+    "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "2",
+    "AWS_METADATA_SERVICE_TIMEOUT": "3",
+    "AWS_DISABLE_REQUEST_COMPRESSION": "true",
+    "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES": "1",
+    "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+    "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+    "AWS_CSM_ENABLED": "true",
+    "AWS_CSM_HOST": "127.0.0.1",
+    "AWS_CSM_PORT": "9",
+    "AWS_S3_DISABLE_EXPRESS_SESSION_AUTH": "true",
+    "AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS": "true",
+    "AWS_S3_USE_ARN_REGION": "true",
+    "AWS_S3_US_EAST_1_REGIONAL_ENDPOINT": "legacy",
+}
+# By itself each of those that change where or how a source is asked; then all there are at once.
+STEPS: list[dict[str, str]] = [
+    *(
+        {name: HARMLESS_VALUES[name]}
+        for name in (
+            "AWS_DEFAULT_REGION",
+            "AWS_REGION",
+            "AWS_STS_REGIONAL_ENDPOINTS",
+            "AWS_CREDENTIAL_EXPIRATION",
+        )
+    ),
+    {
+        **dict.fromkeys(sorted(HARMLESS), "other"),
+        **{f"{prefix}OTHER": "other" for prefix in HARMLESS_PREFIXES},
+        **HARMLESS_VALUES,
+    },
+]
+
+
+@every_source
+def test_no_harmless_variable_changes_who_asks(
+    source: Source, helper: Helper, aws: Loopback, tmp_path: Path
+) -> None:
+    """Asked anew under each, nothing kept in between, the source pays for the same principal."""
+    assert set(HARMLESS_VALUES) <= HARMLESS
+    source.declare(helper, aws)
+    files = shutil.copytree(helper.home, tmp_path / "files")
+    for variables in ({}, *STEPS):
+        shutil.rmtree(helper.home)
+        shutil.copytree(files, helper.home)
+        before = len(aws.calls)
+        result = helper.get(HOST, env={"AWS_ECR_DISABLE_CACHE": "1", **variables})
+        assert (result.status, result.err) == (0, ""), variables
+        assert aws.issued[result.answer["Secret"]].principal == source.principal, variables
+        signed = {call.region for call in aws.calls[before:] if call.service == "sts"} - {None}
+        if set(variables) == {"AWS_DEFAULT_REGION"}:
+            assert signed <= {"sa-east-1"}  # it did have its effect
 
 
 @every_source

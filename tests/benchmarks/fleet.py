@@ -28,7 +28,7 @@ from ecr_credential_helper.aws import backoff
 from ecr_credential_helper.system import deadline
 from ecr_credential_helper.tokens import background
 from ecr_credential_helper.tokens.cache import FRESH, Entry, Key
-from tests.benchmarks.bench import say
+from tests.benchmarks.report import say
 
 MACHINES = (100, 1_000, 10_000, 100_000)
 SEED = 1
@@ -61,7 +61,6 @@ file /root/.aws/credentials -
 file /root/.config/ecr-credential-helper/config.toml -
 file /etc/boto.cfg -
 file /root/.boto -
-variable AWS_REGION=us-west-2
 """
 
 PLOTTED = 10_000

@@ -88,7 +88,6 @@ def test_the_identities_have_the_form_of_the_programs(
 ) -> None:
     """Line by line, as they decide the spread."""
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
-    monkeypatch.setenv("AWS_REGION", "us-west-2")
     (first_line,) = fleet.FLEETS[name](1, 1)
     simulated = f"{first_line}\n{fleet.SETTINGS}"
     real = identity.current().decode()

@@ -183,7 +183,7 @@ def test_a_cache_that_is_not_used_is_said_so(helper: Helper) -> None:
 def test_clear_drops_everything(helper: Helper, aws: Loopback) -> None:
     """Of all identities, and what a killed process left; nothing that is not ours."""
     helper.get(PRIVATE)
-    helper.get(OTHER, env={"AWS_PROFILE": None, "AWS_REGION": "eu-north-1"})
+    helper.get(OTHER, env={"AWS_PROFILE": None, "AWS_ROLE_SESSION_NAME": "other"})
     names = sorted(path.name for path in helper.cache.iterdir())
     (helper.cache / f"{names[0]}.0123456789abcdef.tmp").write_text("half a token")
     (helper.cache / "somebody.else").write_text("")

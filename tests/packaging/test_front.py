@@ -19,6 +19,7 @@ from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.registry import host_of
 from ecr_credential_helper.system import paths
+from ecr_credential_helper.system.environment import HARMLESS
 from ecr_credential_helper.tokens import identity
 from ecr_credential_helper.tokens.cache import Entry, Key, digest, encode
 from tests.loopback import Loopback
@@ -39,6 +40,7 @@ SOURCE = Path(__file__).parents[2] / "packaging" / "front"
 CASES = int(os.environ.get("FRONT_CASES") or 5000)
 FUZZ_SECONDS = int(os.environ.get("FRONT_FUZZ_SECONDS") or 5)
 HAND_OVER = 0xFFFFFFFF
+HARMLESS_NAMES = sorted(HARMLESS)
 NOW = 1_800_000_000.0
 CACHES = (*["c"] * 9, "c/", "c//", "d/e", "private/", "link", "link-to-private", "link-to-private/")
 PATHS = (
@@ -169,11 +171,14 @@ class World:
         if self.chance(0.6):
             variables["AWS_ECR_CACHE_DIR"] = f"{home}/{self.one(*CACHES)}"
         names = (
-            *("AWS_PROFILE", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_A", "AWS_B", "AWS_", "AWS"),
+            *("AWS_PROFILE", "AWS_VAULT", "AWS_ACCESS_KEY_ID", "AWS_A", "AWS_B", "AWS_", "AWS"),
             *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PASSPHRASE", "AWS_XFILE", "AWS_É"),
             *("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_FILE", "AWS__FILE", "AWS_SECRET_FILES", "AWSX"),
             *("AWS_PAGER", "AWS_PAGERS", "AWS_PAGE", "AWS_ECR_X", "AWS_ECR", "AWS_CLI_", "aws_a"),
             *("AWS_MAX_ATTEMPTS", "AWS_ECR_TIMEOUT", "AWS_ECR_LOG_FILES", "XAWS_A", "PATH"),
+            *("AWS_BATCH_JOB_ID", "AWS_BATCH", "AWS_XRAY_A", "AWS_XRAY", "aws_region", "AWS_REGIO"),
+            *self.random.sample(HARMLESS_NAMES, 8),
+            *(name + self.one("S", "_", "_FILE") for name in self.random.sample(HARMLESS_NAMES, 4)),
         )
         for name in self.random.sample(names, self.random.randrange(8)):
             variables[name] = self.text() if self.chance(0.6) else self.one("", "x", "y")
@@ -445,6 +450,20 @@ def _python_reads_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     enter(before)
 
 
+def noted(file: Path) -> int | None:
+    """Return the time of access that was set: a whole second; the kernel's own has a fraction."""
+    status = file.lstat() if os.path.lexists(file) else None
+    return status.st_atime_ns // 10**9 if status and status.st_atime_ns % 10**9 == 0 else None
+
+
+def used_before(case: Case, files: list[Path], seconds: float) -> None:
+    """Make an entry one that was last used so many seconds before it is asked for."""
+    for file in files[:1]:
+        if file.is_file() and not file.is_symlink():
+            used = int(case.now - seconds) * 10**9 + 1
+            os.utime(file, ns=(used, file.stat().st_mtime_ns))
+
+
 def is_odd(case: Case, answer: bytes, entry: bytes) -> bool:
     """Whether a case that the Python program answers has something in it that it is left to."""
     values = [case.variables.get(name, "") for name in PATHS]
@@ -466,7 +485,7 @@ def test_the_same_answer_or_none(front: Front, world: World, seed: int) -> None:
     """For generated environments, server URLs and entries there is no other answer.
 
     And wherever the Python program answers from its cache a question without anything odd in it,
-    so does the front door.
+    so does the front door. The use of the entry is noted by both alike.
     """
     world.random.seed(seed)
     answered = left = 0
@@ -477,9 +496,15 @@ def test_the_same_answer_or_none(front: Front, world: World, seed: int) -> None:
         if world.chance(0.08):
             world.disturb(case)
             enter(case.variables)
+        ago = world.random.choice((0, 3598, 3603, -3598, -3603, 1e6, -1e6))
+        used_before(case, world.entry_paths, ago)
         ours = front.answer(case)
+        ours_noted = [noted(file) for file in world.entry_paths]
+        used_before(case, world.entry_paths, ago)
         theirs = None if case.variables.get("AWS_ECR_LOG_FILE") else python_answer(case)
         assert ours in (None, theirs), (case, ours, theirs)
+        theirs_noted = [noted(file) for file in world.entry_paths if ours is not None]
+        assert ours_noted == (theirs_noted or [None] * len(ours_noted)), (case, ago)
         if theirs is not None:
             answered += 1
             left += ours is None
@@ -567,6 +592,31 @@ def test_a_warm_get_needs_no_python(warm: Helper, fronts: Fronts, server_url: st
     assert warm.files() == before
 
 
+@pytest.mark.parametrize("hours", [0.9, 1.1, 9, -0.9, -1.1, -1e5])
+def test_the_use_of_an_entry_is_noted(warm: Helper, fronts: Fronts, hours: float) -> None:
+    """In its time of access, at most once an hour; nothing else of the file is changed."""
+    (file,) = entry_files(warm.cache, HOST)
+    written, before = time.time_ns() - int(5e9), file.read_bytes()
+    for front in (fronts.alone, fronts.sanitized):
+        warm.executable = front
+        os.utime(file, ns=(int((time.time() - hours * 3600) * 1e9) | 1, written))
+        assert secret_of(warm.get(HOST).answer)
+        set_to = noted(file)
+        assert (set_to is not None) is (abs(hours) > 1)
+        assert set_to is None or abs(set_to - time.time()) < 60
+        assert file.stat().st_mtime_ns == written
+        assert file.read_bytes() == before
+
+
+def test_what_it_does_not_serve_it_does_not_note(warm: Helper, fronts: Fronts) -> None:
+    """A token that is left to the Python program is not one that was used."""
+    rewrite(warm.cache, age=0.7 * LIFE)
+    (file,) = entry_files(warm.cache, HOST)
+    os.utime(file, ns=(1, file.stat().st_mtime_ns))
+    assert refusal(warm, fronts, {}).stdout.startswith(SORRY)
+    assert noted(file) is None
+
+
 def test_the_places_of_the_defaults_are_the_same(helper: Helper, fronts: Fronts) -> None:
     """With every variable unset but HOME, and with a tilde, the cache is found."""
     python, env = helper.executable, {"AWS_ECR_CACHE_DIR": None}
@@ -595,7 +645,9 @@ SORRY = b"docker-credential-ecr: its program cannot be started: "
         {"HOME": ""},
         {"HOME": "relative"},
         {"AWS_PROFILE": "other"},
-        {"AWS_REGION": "eu-west-2"},
+        {"AWS_USE_FIPS_ENDPOINT": "true"},
+        {"AWS_REGIONS": "eu-west-2"},
+        {"AWS_BATCH": "1"},
         {"AWS_CONFIG_FILE": "$HOME/.aws/config"},
         {"AWS_CONFIG_FILE": "~root/config"},
         {"AWS_ECR_CACHE_DIR": "elsewhere"},

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from ecr_credential_helper.registry import Registry
 from ecr_credential_helper.settings import Role, Target
+from ecr_credential_helper.system.environment import HARMLESS as HARMLESS_NAMES
+from ecr_credential_helper.system.environment import HARMLESS_PREFIXES
 from ecr_credential_helper.tokens import identity
 from tests.loopback import (
     ACCOUNT,
@@ -53,23 +55,47 @@ TELLING = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    "AWS_CREDENTIAL_EXPIRATION",
     "AWS_EC2_METADATA_DISABLED",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+    "AWS_EC2_METADATA_V1_DISABLED",
+    "AWS_IMDS_USE_IPV6",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_ECR",
     "AWS_ENDPOINT_URL_STS",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_CA_BUNDLE",
     "AWS_CREDENTIAL_FILE",
     "AWS_DATA_PATH",
-    "AWS_REGION",
-    "AWS_DEFAULT_REGION",
+    "AWS_LOGIN_CACHE_DIRECTORY",
+    "AWS_ACCOUNT_ID",
+    "AWS_MFA_SERIAL",
+    "AWS_VAULT",
+    "AWS_VAULT_BACKEND",
+    "AWS_SSO_PROFILE",
     "AWS_SOMETHING_NEW",
+    "AWS_REGIONS",
+    "AWS_REGIO",
+    "AWS_LAMBDA_ROLE",
+    "AWS_BATCH",
     "BOTO_CONFIG",
     "AWS_ECR_CONFIG_FILE",
     "XDG_CONFIG_HOME",
     "HOME",
 )
 HARMLESS = (
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_STS_REGIONAL_ENDPOINTS",
+    "AWS_DEFAULTS_MODE",
+    "AWS_SDK_LOAD_CONFIG",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_SESSION_EXPIRATION",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_BATCH_JOB_ID",
+    "AWS_XRAY_DAEMON_ADDRESS",
     "AWS_PAGER",
     "AWS_DEFAULT_OUTPUT",
     "AWS_EXECUTION_ENV",
@@ -509,6 +535,75 @@ def test_a_changed_configuration_asks_again(
     assert aws.count("ecr") == 2
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AWS_ACCOUNT_ID",
+        "AWS_LAMBDA_ROLE",
+        "AWS_MFA_SERIAL",
+        "AWS_ROLE_SESSION_NAME",
+        "AWS_SOMETHING_NEW",
+        "AWS_SSO_PROFILE",
+        "AWS_VAULT",
+    ],
+)
+def test_a_variable_that_counts_asks_again(helper: Helper, aws: Loopback, name: str) -> None:
+    """Unset, one value and another are three tokens; to come back to a value asks nothing."""
+    tokens = [secret_of(helper.get(HOST, env={name: value}).answer) for value in (None, "1", "2")]
+    assert len(set(tokens)) == aws.count("ecr") == 3
+    assert secret_of(helper.get(HOST, env={name: "1"}).answer) == tokens[1]
+    assert aws.count("ecr") == 3
+
+
+def test_no_variable_that_counts_leaves_the_token_in_use(helper: Helper, aws: Loopback) -> None:
+    """With any of them set to something else, there is none at hand."""
+    helper.get(HOST)
+    held = helper.run("list").stdout
+    assert held != b"{}\n"
+    for name in TELLING:
+        if name.startswith("AWS_"):
+            value = f"{helper.home}/elsewhere"
+            assert helper.run("list", env={name: value}).stdout == b"{}\n", name
+    assert helper.run("list").stdout == held
+    assert aws.count("ecr") == 1
+
+
+def test_no_harmless_variable_costs_a_call(helper: Helper, aws: Loopback) -> None:
+    """Set to one value, to another, and all of them at once, as from step to step of a CI job."""
+    first = secret_of(helper.get(HOST).answer)
+    calls = len(aws.calls)
+    names = sorted(HARMLESS_NAMES) + [f"{prefix}SOMETHING" for prefix in HARMLESS_PREFIXES]
+    for name in names:
+        assert secret_of(helper.get(HOST, env={name: "one"}).answer) == first, name
+    assert secret_of(helper.get(HOST, env=dict.fromkeys(names, "two")).answer) == first
+    assert len(aws.calls) == calls
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"AWS_DEFAULT_REGION": "sa-east-1", "AWS_REGION": "sa-east-1"},
+        {"AWS_STS_REGIONAL_ENDPOINTS": "legacy"},
+        {"AWS_CREDENTIAL_EXPIRATION": "2001-01-01T00:00:00Z"},
+        {"AWS_SDK_LOAD_CONFIG": "1"},
+    ],
+    ids="-".join,
+)
+def test_the_next_step_of_a_job_uses_the_token_at_hand(
+    helper: Helper,
+    aws: Loopback,
+    sources: dict[str, tuple[Environment, str]],
+    variables: Environment,
+) -> None:
+    """Whatever gave the credentials: a role by STS or SSO, the instance, a process, a container."""
+    for env, principal in sources.values():
+        secret = secret_of(helper.get(HOST, env=env).answer)
+        assert aws.issued[secret].principal == principal
+        calls = len(aws.calls)
+        assert secret_of(helper.get(HOST, env={**env, **variables}).answer) == secret
+        assert len(aws.calls) == calls
+
+
 def test_what_changes_nobody_costs_no_call(helper: Helper, aws: Loopback) -> None:
     """Variables for output and timeouts, and empty ones, leave the cached token in use."""
     first = secret_of(helper.get(HOST).answer)
@@ -573,7 +668,10 @@ def test_nothing_found_is_remembered_for_a_minute(helper: Helper, aws: Loopback)
         assert (result.status, result.stdout) == (1, NOT_FOUND)
         assert "no AWS credentials" in result.err
     assert aws.count("imds") == searched
-    other: Environment = {**env, "AWS_DEFAULT_REGION": "eu-west-1"}
+    same: Environment = {**env, "AWS_DEFAULT_REGION": "eu-west-1"}
+    assert helper.get(HOST, env=same).stdout == NOT_FOUND
+    assert aws.count("imds") == searched
+    other: Environment = {**env, "AWS_VAULT": "other"}
     assert helper.get(HOST, env=other).stdout == NOT_FOUND
     assert aws.count("imds") == 2 * searched
     for age, times in ((55, 2), (61, 3), (-600, 4)):
@@ -623,7 +721,8 @@ def test_two_entries_of_the_settings_file_are_described_apart(one: Target, other
     """And what is added to the identity of the AWS settings can be told from it again."""
     settings = b"machine here -\nvariable AWS_PROFILE=target x=y\n"
     described = identity.with_target(settings, one)
-    same = (one.profile, one.role) == (other.profile, other.role)
+    parts = [(to.profile, to.role.parameters if to.role else None) for to in (one, other)]
+    same = parts[0] == parts[1]
     assert (described == identity.with_target(settings, other)) is same
     before, added = identity.without_target(described)
     assert before == settings
