@@ -10,13 +10,15 @@ and its stat() data are part of the key that a token is kept under.
 """
 
 import re
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
 
 from .errors import HelperError
 from .registry import Registry, host_of, registry_of
 from .system import paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _TABLE = "registry"
 _KEYS: dict[str, type] = {
@@ -39,20 +41,28 @@ _ROLE_TEXTS = {
 _KINDS = {str: "a text in quotes", int: "a whole number", bool: "true or false"}
 
 
-@dataclass(frozen=True)
 class Role:
     """A role to assume before asking: the parameters of sts:AssumeRole.
 
     `duration_seconds` is how long the role's session lasts, None for AWS's default of an hour.
     """
 
-    arn: str
-    session_name: str = "ecr-credential-helper"
-    external_id: str = ""
-    duration_seconds: int | None = None
+    __slots__ = ("arn", "duration_seconds", "external_id", "session_name")
+
+    def __init__(
+        self,
+        arn: str,
+        session_name: str = "ecr-credential-helper",
+        external_id: str = "",
+        duration_seconds: int | None = None,
+    ) -> None:
+        self.arn = arn
+        self.session_name = session_name
+        self.external_id = external_id
+        self.duration_seconds = duration_seconds
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> "dict[str, Any]":
         """The parameters of the call to sts:AssumeRole."""
         optional = {"ExternalId": self.external_id, "DurationSeconds": self.duration_seconds}
         return {
@@ -62,7 +72,6 @@ class Role:
         }
 
 
-@dataclass(frozen=True)
 class Target:
     """The registry to get a token for, and the identity to ask as.
 
@@ -71,11 +80,22 @@ class Target:
     with that token alone. `cache` says whether the authorization token may be kept.
     """
 
-    registry: Registry
-    profile: str = ""
-    role: Role | None = None
-    cache: bool = True
-    web_identity: str = field(default="", repr=False)
+    __slots__ = ("cache", "profile", "registry", "role", "web_identity")
+
+    def __init__(
+        self,
+        registry: Registry,
+        profile: str = "",
+        role: Role | None = None,
+        *,
+        cache: bool = True,
+        web_identity: str = "",
+    ) -> None:
+        self.registry = registry
+        self.profile = profile
+        self.role = role
+        self.cache = cache
+        self.web_identity = web_identity
 
 
 def target_of(host: str) -> Target | None:
@@ -114,7 +134,7 @@ def _entries(host: str) -> list[tuple[str, Target | None]]:
     ]
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read(path: str) -> "dict[str, Any]":
     """Return the parsed file `path`, empty if there is none. Raises HelperError."""
     try:
         with open(path, "rb") as file:
@@ -148,10 +168,10 @@ def _entry(table: object, place: str, host: str) -> tuple[str, Target | None]:
     role = _role(entry, place)
     if registry is None:
         return match, None
-    return match, Target(registry, entry.get("profile", ""), role, entry.get("cache", True))
+    return match, Target(registry, entry.get("profile", ""), role, cache=entry.get("cache", True))
 
 
-def _checked(table: object, place: str) -> dict[str, Any]:
+def _checked(table: object, place: str) -> "dict[str, Any]":
     """Return `table` if its keys and types are those of an entry. Raises HelperError."""
     if not isinstance(table, dict):
         raise _mistake(place, "not a table", f"write it [[{_TABLE}]]")
@@ -165,7 +185,7 @@ def _checked(table: object, place: str) -> dict[str, Any]:
     return table
 
 
-def _role(entry: dict[str, Any], place: str) -> Role | None:
+def _role(entry: "dict[str, Any]", place: str) -> Role | None:
     """Return the role that an entry names. Raises HelperError."""
     if "role_arn" not in entry:
         for key in _ROLE_KEYS:

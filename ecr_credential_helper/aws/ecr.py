@@ -4,14 +4,9 @@ Only four modules import botocore: this one, `retries`, `error_messages`, which 
 errors, and `commands.aws_checks`, with which doctor checks each step.
 """
 
-import base64
-import binascii
 import contextlib
 import io
-import logging
 import os
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import botocore.credentials
@@ -25,43 +20,18 @@ from botocore.tokens import SSOTokenProvider
 from botocore.utils import JSONFileCache
 
 from ecr_credential_helper import __version__
-from ecr_credential_helper.errors import HelperError
-from ecr_credential_helper.protocol import USERNAME
 from ecr_credential_helper.registry import PUBLIC_REGION, Registry
 from ecr_credential_helper.settings import Role, Target
 from ecr_credential_helper.system.deadline import Deadline
 from ecr_credential_helper.system.environment import drop_empty_variables
 from ecr_credential_helper.system.files import make_directory
 
-from .error_messages import SEE_WHAT_ANSWERS, explain, not_aws
+from .authorization import AuthorizationToken, token_in
+from .error_messages import explain
 from .retries import Retries
-from .token_request import TokenRequest
-
-TOKEN_LIMIT = 64 * 1024
-
-_logger = logging.getLogger("ecr_credential_helper")
+from .token_request import CONNECT_TIMEOUT, READ_TIMEOUT, TokenRequest
 
 _SESSION_KEYS = {"AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
-_LONGEST_LIFE = 12 * 60 * 60.0  # what AWS documents for a token
-_CONNECT_TIMEOUT = 5
-_READ_TIMEOUT = 10
-_TOKEN_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_."  # noqa: S105
-
-
-class AuthorizationToken:
-    """A password for a registry, as GetAuthorizationToken returned it.
-
-    `secret` is the password. `life` is how many seconds it is valid, from the moment of AWS's
-    answer, by AWS's own clock. `source` is the credential source it was requested with ("env",
-    "sso", "iam-role", ... as botocore names them).
-    """
-
-    __slots__ = ("life", "secret", "source")
-
-    def __init__(self, secret: str, life: float, source: str) -> None:
-        self.secret = secret
-        self.life = life
-        self.source = source
 
 
 def authorization_token(request: TokenRequest) -> AuthorizationToken:
@@ -80,9 +50,7 @@ def authorization_token(request: TokenRequest) -> AuthorizationToken:
             answer = _client(session, request.target, credentials).get_authorization_token()
     except Exception as error:
         raise request.tried(explain(error, request)) from error
-    token = AuthorizationToken(*_checked(answer, request), request.source)
-    _logger.debug("%s: a token for %d s", request.asked, token.life)
-    return token
+    return token_in(answer, answer["ResponseMetadata"]["HTTPHeaders"], request)
 
 
 def quiet() -> contextlib.AbstractContextManager[object]:
@@ -115,7 +83,7 @@ def session_for(request: TokenRequest) -> botocore.session.Session:
     session.user_agent_version = __version__
     retries = Retries(request, session)
     session.set_default_client_config(
-        Config(connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT, retries=retries.config)
+        Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries=retries.config)
     )
     session.register_component("data_loader", _Loader(session.get_config_variable("data_path")))
     # STS and SSO need a region. Without one in the settings, that of the registry is at least in
@@ -244,44 +212,3 @@ class _SessionCache(_UsersCache):
             return set(self[key]["Credentials"]) >= _SESSION_KEYS
         except (KeyError, TypeError):
             return False
-
-
-def _checked(answer: Any, request: TokenRequest) -> tuple[str, float]:
-    """Return secret and life in seconds from AWS's `answer`, after checking every part of it."""
-    data = answer.get("authorizationData")
-    try:
-        if isinstance(data, list):
-            data = data[0]
-        decoded = base64.b64decode(data["authorizationToken"], validate=True).decode()
-        life = (data["expiresAt"] - _server_time(answer)).total_seconds()
-    except (LookupError, TypeError, ValueError, OverflowError, binascii.Error):
-        if _is_page(answer):
-            raise not_aws(None, request) from None
-        raise _unusable(request, "no authorization token with an expiry") from None
-    username, _, secret = decoded.partition(":")
-    if username != USERNAME:
-        raise _unusable(request, f"a token for another user than {USERNAME}")
-    if not secret or secret.strip(_TOKEN_ALPHABET) or len(secret) > TOKEN_LIMIT:
-        raise _unusable(request, "a token that has the wrong form")
-    if life <= 0:
-        raise _unusable(request, "a token that has expired")
-    return secret, min(life, _LONGEST_LIFE)
-
-
-def _is_page(answer: Any) -> bool:
-    """Whether `answer` was a web page, which botocore takes for an empty answer."""
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return str(headers.get("content-type", "")).startswith("text/html")
-
-
-def _server_time(answer: dict[str, Any]) -> datetime:
-    """Return the time of AWS's answer from its Date header; without one, the local time."""
-    try:
-        moment = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-    except (KeyError, ValueError):
-        return datetime.now(UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _unusable(request: TokenRequest, what: str) -> HelperError:
-    return HelperError(f"{request.asked} was answered with {what}", SEE_WHAT_ANSWERS)

@@ -18,9 +18,8 @@ from botocore.parsers import ResponseParserError
 from ecr_credential_helper.errors import Denied, HelperError, NoAWSCredentials
 from ecr_credential_helper.system.log import redacted
 
+from .authorization import SEE_WHAT_ANSWERS, not_aws
 from .token_request import TokenRequest, profile_in_words, with_profile
-
-SEE_WHAT_ANSWERS = "see what answers in place of AWS: a proxy, a captive portal, AWS_ENDPOINT_URL"
 
 Cause = TypeVar("Cause", bound=BaseException)
 
@@ -224,13 +223,6 @@ def _tls(error: Any, request: TokenRequest) -> HelperError:
     return HelperError(
         f"{request.asked} was not sent, TLS failed: {_one_line(error)}",
         "where a proxy re-signs TLS, name its CA in AWS_CA_BUNDLE",
-    )
-
-
-def not_aws(_: Any, request: TokenRequest) -> HelperError:
-    """Return the error that says that something else answered in place of AWS."""
-    return HelperError(
-        f"{request.asked} was answered by something that is not AWS", SEE_WHAT_ANSWERS
     )
 
 

@@ -10,10 +10,12 @@ import os
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 from botocore import exceptions as aws
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.credentials import CredentialResolver
 from botocore.retries.standard import (
     RetryEventAdapter,
@@ -48,6 +50,7 @@ class Retries:
         self.config: Any = {"mode": mode or "standard"}
         events: Any = session.get_component("event_emitter")
         events.register("request-created", self._created)
+        events.register("before-send", self._answered)
         if self._ours:
             self.config["total_max_attempts"] = 1
             events.register("needs-retry", self._pause)
@@ -91,6 +94,24 @@ class Retries:
     def _created(self, operation_name: str, **_: Any) -> None:
         self.sent(operation_name)
 
+    def answer_to(self, method: str, url: str) -> AWSResponse | None:
+        """Return what the direct lane was answered to such a call, once; None if it made none.
+
+        Raises what botocore does where the call failed.
+        """
+        answer = self._request.answers.pop((method, url), None)
+        if answer is None:
+            return None
+        if isinstance(answer, TimeoutError):
+            raise aws.ReadTimeoutError(endpoint_url=url, error=answer)
+        if isinstance(answer, ConnectionError):
+            raise aws.ConnectionClosedError(endpoint_url=url, error=answer)
+        headers: Any = answer.headers
+        return AWSResponse(url, answer.status, headers, _Body(answer.body))
+
+    def _answered(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+        return self.answer_to(request.method, request.url)
+
     def _pause(self, **event: Any) -> float | None:
         """Answer botocore's event needs-retry: how many seconds to wait, None to give up."""
         context = self._adapter.create_retry_context(**event)
@@ -106,6 +127,17 @@ class Retries:
             throttled=bool(answer is not None and self._throttled.is_throttling_error(**event)),
             asked=asked_pause(_lower(answer.headers)) if answer is not None else 0.0,
         )
+
+
+class _Body:
+    """A body that was read already, as botocore reads one."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self) -> Iterator[bytes]:
+        """Return the whole body as its only part."""
+        return iter((self._content,))
 
 
 class _Metadata:
@@ -128,7 +160,8 @@ class _Metadata:
             self._retries.sent(f"{request.method} {request.url}")
             throttled, asked = False, 0.0
             try:
-                answer = self._session.send(request)
+                answer = self._retries.answer_to(request.method, request.url)
+                answer = answer or self._session.send(request)
             except (aws.ConnectionError, aws.HTTPClientError) as error:
                 known = self._known or isinstance(error, aws.ConnectionClosedError)
                 if not known or is_final(error):

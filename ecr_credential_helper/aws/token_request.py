@@ -6,10 +6,13 @@ from ecr_credential_helper.errors import HelperError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ecr_credential_helper.settings import Target
     from ecr_credential_helper.system.deadline import Deadline
+
+CONNECT_TIMEOUT = 5.0  # seconds
+READ_TIMEOUT = 10.0
 
 # Credential sources that belong to no profile, as botocore names them.
 _PLACES = {
@@ -22,6 +25,17 @@ _SEE_WHAT_HANGS = (
 )
 
 
+class Answer:
+    """An answer over HTTP: its status, its headers with names in lower case, its whole body."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: "Mapping[str, str]", body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
 class TokenRequest:
     """A request for an authorization token, from the search for credentials to the answer.
 
@@ -31,12 +45,20 @@ class TokenRequest:
     them.
 
     `deadline` bounds it. `tries` is how often the call in progress was sent, `trouble` how it last
-    failed, None if it has not.
+    failed, None if it has not. `answers` has what the direct lane was answered, or how it
+    failed once a request was sent, by method and URL. `note` takes a line for the debug log.
     """
 
-    def __init__(self, target: "Target", deadline: "Deadline") -> None:
+    def __init__(
+        self,
+        target: "Target",
+        deadline: "Deadline",
+        note: "Callable[[str], None]" = lambda _line: None,
+    ) -> None:
         self.target = target
         self.deadline = deadline
+        self.note = note
+        self.answers: dict[tuple[str, str], Answer | ConnectionError | TimeoutError] = {}
         self.tries = 0
         self.trouble: HelperError | None = None
         self.source = ""

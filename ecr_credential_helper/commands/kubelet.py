@@ -12,7 +12,6 @@ answer, for each service account separately.
 import argparse
 import json
 import os
-from dataclasses import replace
 from typing import Any
 
 from ecr_credential_helper.context import Context
@@ -112,7 +111,8 @@ def _target(host: str, request: dict[str, Any]) -> Target | None:
             f"{arn!r} is no ARN of a role",
             f"correct the annotation {ROLE_ANNOTATION} of the service account, or {ROLE_VARIABLE}",
         )
-    return replace(target, role=Role(arn, SESSION_NAME), cache=False, web_identity=token)
+    role = Role(arn, SESSION_NAME)
+    return Target(target.registry, target.profile, role, cache=False, web_identity=token)
 
 
 def _response(request: dict[str, Any], duration: str, auth: dict[str, Any]) -> str:

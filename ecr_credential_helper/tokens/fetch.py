@@ -22,12 +22,13 @@ if TYPE_CHECKING:
         """What a fetch needs of the Context.
 
         `identity` is the part of the key that the AWS settings set; `clock` gives epoch seconds;
-        `tell` takes one line for stderr if the token cannot be kept.
+        `note` takes one line for the debug log, `tell` one for stderr if the token cannot be kept.
         """
 
         cache: Cache
         identity: bytes
         clock: Callable[[], float]
+        note: Callable[[str], None]
         tell: Callable[[str], None]
 
 
@@ -63,7 +64,7 @@ def fetch(target: "Target", deadline: Deadline, caller: "Caller") -> Entry:
         if past and past.issued <= clock() < past.expires:
             raise NoAWSCredentials
         try:
-            entry = _ask(TokenRequest(target, deadline), clock, flight)
+            entry = _ask(TokenRequest(target, deadline, caller.note), clock, flight)
         except NoAWSCredentials:
             now = int(clock())
             nothing = Entry(now, now + _NOTHING_FOUND_LIFE, "none", "")
@@ -81,12 +82,16 @@ def _ask(request: TokenRequest, clock: "Callable[[], float]", flight: SingleFlig
     gc.disable()  # a tenth of botocore's time: it makes many objects that are never freed
 
     def work() -> Entry:
-        from ecr_credential_helper.aws import crt
+        from ecr_credential_helper.aws import direct
 
-        crt.hide_unless_needed()
-        from ecr_credential_helper.aws.ecr import authorization_token
+        token = direct.authorization_token(request)
+        if token is None:
+            from ecr_credential_helper.aws import crt
 
-        token = authorization_token(request)
+            crt.hide_unless_needed()
+            from ecr_credential_helper.aws.ecr import authorization_token
+
+            token = authorization_token(request)
         now = clock()
         return Entry(int(now), int(now + token.life), token.source, token.secret)
 

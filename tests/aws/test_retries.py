@@ -43,10 +43,10 @@ def test_attempts_keep_their_meaning(
 def test_retry_modes_keep_their_meaning(
     mode: str, place: str, helper: Helper, aws: Loopback
 ) -> None:
-    """Retries are standard where no setting says otherwise; the user agent tells the mode."""
+    """The mode that a setting names is the one that botocore retries in, as it tells AWS."""
     if place == "profile":
         write_aws(helper, "config", "[default]", f"retry_mode = {mode}")
-    elif mode != "standard":
+    else:
         helper.env["AWS_RETRY_MODE"] = mode
     assert helper.get(HOST).status == 0
     assert f"cfg/retry-mode#{mode}" in aws.calls[0].user_agent

@@ -60,9 +60,14 @@ def test_a_warm_get_loads_our_modules_and_nothing_else_from_disk(helper: Helper)
 
 
 def test_the_report_shows_what_a_cold_get_loads(helper: Helper) -> None:
-    """The same check of a get that asks AWS finds botocore, so it would find it above."""
-    cold = helper.get(HOST, env=REPORT)
-    assert {"botocore.session", f"{PACKAGE}.aws.ecr", "json", "re"} <= modules_in(cold.stderr)
+    """The same check of a get that asks AWS finds more: botocore, where it is needed."""
+    direct = modules_in(helper.get(HOST, env=REPORT).stderr)
+    assert {f"{PACKAGE}.aws.direct", "json", "re", "socket"} <= direct
+    assert not {name for name in direct if name.partition(".")[0] in ("botocore", "dataclasses")}
+    (helper.home / ".aws").mkdir()
+    (helper.home / ".aws" / "config").touch()
+    cold = modules_in(helper.get(HOST, env=REPORT).stderr)
+    assert {"botocore.session", f"{PACKAGE}.aws.ecr"} <= cold - direct
 
 
 @pytest.mark.parametrize(
@@ -71,11 +76,12 @@ def test_the_report_shows_what_a_cold_get_loads(helper: Helper) -> None:
 def test_awscrt_is_loaded_for_aws_login_alone(helper: Helper, name: str, section: str) -> None:
     """awscrt, a fifth of a cold get, is not loaded unless a profile may need it."""
     needs.module("awscrt", "test")
+    file = helper.home / ".aws" / name
+    file.parent.mkdir()
+    file.touch()
     cold = helper.get(HOST, env=REPORT)
     assert secret_of(cold.answer)
     assert "awscrt" not in modules_in(cold.stderr)
-    file = helper.home / ".aws" / name
-    file.parent.mkdir()
     file.write_text(f"[{section}]\nlogin_session = arn:aws:iam::111122223333:user/x\n")
     other = helper.get(HOST, env=REPORT)
     assert secret_of(other.answer)

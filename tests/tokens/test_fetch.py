@@ -1,5 +1,6 @@
 """When a token is renewed, when the one at hand is served, and by whose clock."""
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -7,18 +8,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ecr_credential_helper import verbs
-from ecr_credential_helper.aws import ecr
+from ecr_credential_helper.aws import direct
+from ecr_credential_helper.aws.authorization import token_in
 from ecr_credential_helper.aws.token_request import TokenRequest
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 from ecr_credential_helper.registry import Registry
 from ecr_credential_helper.settings import Target, target_of
 from ecr_credential_helper.system.deadline import Deadline
+from ecr_credential_helper.system.files import Directory
 from ecr_credential_helper.tokens import fetch
 from ecr_credential_helper.tokens.cache import Cache, Key
 from tests.loopback import Fault, Loopback, basic_credentials
@@ -78,7 +80,7 @@ def test_an_old_token_is_renewed_in_line(
     assert {entry_in(file).token for file in entry_files(helper.cache)} == {
         secret_of(second.answer)
     }
-    assert len(helper.files()) == 3
+    assert len(helper.files()) == 4
 
 
 @pytest.mark.parametrize("fault", ["500", "throttled", "reset", "html", "no-token", "past-expiry"])
@@ -177,27 +179,20 @@ def test_the_date_header_says_what_time_it_is_there(hours: int) -> None:
         (format_datetime(there + timedelta(hours=1), usegmt=True), LIFE - 3600),
         (format_datetime(there - timedelta(hours=1), usegmt=True), LIFE),  # no token has more
     ):
-        answer: dict[str, Any] = {
-            "authorizationData": [data],
-            "ResponseMetadata": {"HTTPHeaders": {"date": date}},
-        }
-        assert ecr._checked(answer, REQUEST) == ("dG9rZW4=", life)
+        answer = {"authorizationData": [data]}
+        token = token_in(answer, {"date": date}, REQUEST)
+        assert (token.secret, token.life) == ("dG9rZW4=", life)
 
 
 @pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}, {"date": ""}])
 def test_without_a_date_header_our_clock_counts(headers: dict[str, str]) -> None:
     """An answer that does not say when it was given was given now."""
-    answer: dict[str, Any] = {
-        "authorizationData": [
-            {
-                "authorizationToken": basic_credentials("AWS", "dG9rZW4="),
-                "expiresAt": datetime.now(UTC) + timedelta(hours=1),
-            }
-        ],
-        "ResponseMetadata": {"HTTPHeaders": headers},
+    data = {
+        "authorizationToken": basic_credentials("AWS", "dG9rZW4="),
+        "expiresAt": datetime.now(UTC) + timedelta(hours=1),
     }
-    _, life = ecr._checked(answer, REQUEST)
-    assert 3590 <= life <= 3600
+    token = token_in({"authorizationData": [data]}, headers, REQUEST)
+    assert 3590 <= token.life <= 3600
 
 
 class Clock:
@@ -210,6 +205,17 @@ class Clock:
         """Return the time that this clock shows."""
         return time.time() + self.ahead
 
+    def govern(self, patch: pytest.MonkeyPatch) -> None:
+        """Make it the clock of the file system too, for all that is kept from now on."""
+        real = Directory.replace
+
+        def replace(directory: Directory, source: str, target: str) -> None:
+            if source.endswith(".tmp"):
+                directory.touch(source, self())
+            real(directory, source, target)
+
+        patch.setattr(Directory, "replace", replace)
+
 
 @contextmanager
 def environment(helper: Helper, **more: str) -> Iterator[None]:
@@ -221,9 +227,12 @@ def environment(helper: Helper, **more: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("wrong", [-86400.0, 0.0, 86400.0])
-def test_a_day_in_the_life_of_a_token(helper: Helper, aws: Loopback, wrong: float) -> None:
+def test_a_day_in_the_life_of_a_token(
+    helper: Helper, aws: Loopback, monkeypatch: pytest.MonkeyPatch, wrong: float
+) -> None:
     """By a clock that is a day off and stays so, a token is used and renewed just as well."""
     clock, told = Clock(), list[str]()
+    clock.govern(monkeypatch)
     request, calls = HOST.encode(), []
     with environment(helper, AWS_ECR_DISABLE_BACKGROUND_REFRESH="1"):
         for hours in (0.0, 1.0, 5.9, 7.6, 13.4, 15.2, 21.1, 27.5, 40.0):
@@ -282,12 +291,14 @@ def test_what_another_process_fetched_meanwhile_is_taken(
 
 
 def test_a_renewal_sweeps_the_cache(helper: Helper) -> None:
-    """Tokens of identities that are gone go too, once they are dead."""
+    """Tokens of identities that are gone go too, half a day later."""
     gone: dict[str, str | None] = {"AWS_SESSION_NAME_OF_THE_PAST": "1"}
     helper.get(HOST, env=gone)
     assert len(entry_files(helper.cache)) == 2
-    rewrite(helper.cache, age=LIFE + 1)
     (helper.cache / "notes.txt").write_text("mine")
+    past = time.time() - LIFE - 3601
+    for file in helper.cache.iterdir():
+        os.utime(file, (past, past))
     helper.get(HOST)
     assert len(entry_files(helper.cache)) == 2
     assert (helper.cache / "notes.txt").read_text() == "mine"
@@ -314,7 +325,7 @@ def test_a_failure_of_the_thread_reaches_the_caller(
     def fail(_: object) -> None:
         raise HelperError("the reason")
 
-    monkeypatch.setattr(ecr, "authorization_token", fail)
+    monkeypatch.setattr(direct, "authorization_token", fail)
     with environment(helper), pytest.raises(HelperError, match="the reason"):
         verbs.get(HOST.encode(), Context(time.time, print))
     assert entry_files(helper.cache) == []

@@ -13,7 +13,7 @@ import botocore
 import pytest
 
 from ecr_credential_helper import verbs
-from ecr_credential_helper.aws import ecr
+from ecr_credential_helper.aws.authorization import token_in
 from ecr_credential_helper.aws.token_request import TokenRequest
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
@@ -21,7 +21,7 @@ from ecr_credential_helper.registry import Registry, host_of
 from ecr_credential_helper.settings import Target
 from ecr_credential_helper.system.deadline import Deadline
 from ecr_credential_helper.tokens import fetch, identity
-from ecr_credential_helper.tokens.cache import Cache, Entry, Key
+from ecr_credential_helper.tokens.cache import SWEPT, Cache, Entry, Key
 from tests.aws.test_sources import login, sso_session
 from tests.loopback import Loopback, basic_credentials, iso_time
 from tests.support.helper import Authority, Helper, Result
@@ -119,15 +119,16 @@ def test_an_entry_with_a_number_beyond_all_times_is_a_miss(number: int, tmp_path
 
 
 def test_what_is_left_of_a_clock_that_was_ahead_is_swept(tmp_path: Path) -> None:
-    """Debris from tomorrow, and an entry that was issued then, do not stay for ever."""
+    """Debris of the far future, an entry that was kept then, and that sweep do not count."""
     cache, now = Cache(str(tmp_path / "cache")), time.time()
     cache.save(Key(HOST, b"me\n"), Entry(int(now + 1e8), int(now + 1e8 + 43200), "env", "x"))
-    for ending in ("0123456789abcdef.tmp", "lock", "refresh"):
-        file = tmp_path / "cache" / f"{Key(HOST, b'me').name}.{ending}"
-        file.touch(0o600)
-        os.utime(file, (now + 1e8, now + 1e8))
+    name = Key(HOST, b"me\n").name
+    others = [f"{name}.{ending}" for ending in ("0123456789abcdef.tmp", "lock", "refresh")]
+    for file in (name, *others, SWEPT):
+        (tmp_path / "cache" / file).touch(0o600)
+        os.utime(tmp_path / "cache" / file, (now + 1e8, now + 1e8))
     cache.sweep(now)
-    assert not list((tmp_path / "cache").iterdir())
+    assert [file.name for file in (tmp_path / "cache").iterdir()] == [SWEPT]
 
 
 def test_list_passes_by_what_is_not_ours(workspace: Workspace) -> None:
@@ -166,11 +167,10 @@ def test_a_date_header_beyond_all_zones_is_a_clear_error(zone: str) -> None:
     answer = {
         "authorizationData": [
             {"authorizationToken": basic_credentials("AWS", "x"), "expiresAt": datetime.now(UTC)}
-        ],
-        "ResponseMetadata": {"HTTPHeaders": {"date": f"Mon, 23 Nov 2026 00:00:00 {zone}"}},
+        ]
     }
     with pytest.raises(HelperError):
-        ecr._checked(answer, REQUEST)
+        token_in(answer, {"date": f"Mon, 23 Nov 2026 00:00:00 {zone}"}, REQUEST)
 
 
 def test_what_is_told_is_one_line(workspace: Workspace) -> None:
