@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed
 NODE_CLIENTS := tests/e2e/node/node_modules/.package-lock.json
 SOURCES := pyproject.toml README.md $(wildcard bin/* packaging/*.py ecr_credential_helper/*.py ecr_credential_helper/*/*.py)
 
-.PHONY: demo test lint bench fleet clients man torture clean
+.PHONY: demo test lint bench aws-helper fleet clients man torture clean
 
 # REGISTRY=<host>[/<repository>:<tag>] runs it against your own AWS in place of a stand-in.
 demo: $(INSTALLED)
@@ -26,9 +26,18 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(INSTALLED)
+bench: $(INSTALLED) aws-helper
 	$(BIN)/python -m pip install --quiet awscli
-	$(BIN)/python -m tests.benchmarks.bench $(BENCH_ARGS)
+	$(BIN)/python -m tests.benchmarks.bench --aws-helper $(AWS_HELPER) $(BENCH_ARGS)
+
+# AWS's own helper, to compare with, built as AWS builds it.
+AWS_HELPER_VERSION := v0.12.0
+AWS_HELPER := build/aws-helper-$(AWS_HELPER_VERSION)/docker-credential-ecr-login
+
+aws-helper:
+	@test -x $(AWS_HELPER) || CGO_ENABLED=0 GOBIN=$(CURDIR)/$(dir $(AWS_HELPER)) go install -ldflags=-s \
+		github.com/awslabs/amazon-ecr-credential-helper/ecr-login/cli/docker-credential-ecr-login@$(AWS_HELPER_VERSION) \
+		>/dev/null 2>&1 || echo "make: AWS's helper $(AWS_HELPER_VERSION) is not built: Go 1.24 or newer and the network are needed" >&2
 
 # A simulated fleet, written into tests/benchmarks/README.md and fleet.svg; under a minute.
 fleet: $(INSTALLED)
@@ -143,5 +152,5 @@ packages-test: $(INSTALLED) packages
 		-k 'not without_awscrt' tests/aws/test_sources.py  # it brings its own, which nothing can hide
 
 # The table of packaging/README.md.
-packages-bench: $(INSTALLED) packages
-	$(BIN)/python -m tests.benchmarks.forms dist
+packages-bench: $(INSTALLED) packages aws-helper
+	$(BIN)/python -m tests.benchmarks.forms dist $(AWS_HELPER)

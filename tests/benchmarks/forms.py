@@ -1,7 +1,7 @@
 """What each form of the program costs, in one table: its size, and a get with it, warm and cold.
 
-`python -m tests.benchmarks.forms DIST`, with the directory that `make packages` fills. All are
-measured in turn in one run (see bench.py), beside `true` and, where it is installed, AWS's helper.
+`python -m tests.benchmarks.forms DIST [FILE]`, with the directory that `make packages` fills. All
+are measured in turn in one run (see bench.py), beside `true` and AWS's helper, if it is in FILE.
 """
 
 import shutil
@@ -13,24 +13,15 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.benchmarks.bench import (
-    GO_HELPER,
-    LATENCY,
-    SOURCES,
-    Command,
-    Workspace,
-    compare,
-    go_get,
-    say,
-    walls,
-    workspace,
-)
+from tests.benchmarks.aws_helper import LATENCY, THEIRS, their_get
+from tests.benchmarks.report import compare, say
+from tests.benchmarks.sources import workspace
+from tests.benchmarks.workspace import Command, Workspace
 from tests.support.forms import NAME
 
 ROUNDS = 60
 COLD_ROUNDS = 15
-COLUMNS = {"static keys": False, "assumed role": False, "IMDS": False, "cold": True}
-THEIRS = "AWS's helper"
+COLUMNS = {"keys": False, "assumed role": False, "IMDS": False, "cold": True}
 DIRECTORY = "directory (front door)"
 FROZEN = "the same without front door"
 ALPINE = "apk (front door)"
@@ -57,18 +48,10 @@ def commands(here: Workspace, programs: Mapping[str, Path], *, cold: bool) -> li
     found = [Command("true", (shutil.which("true") or "/bin/true",), here.env)]
     for number, (name, program) in enumerate(programs.items()):
         if name == THEIRS:
-            command = go_get(here, str(program), cold=cold)
-            found.append(Command(name, command.argv, command.env, command.stdin, command.prepare))
+            found.append(their_get(here, program, cold=cold))
             continue
         cache = here.directory / f"cache-{number}"
-
-        def forget(cache: Path = cache) -> None:
-            shutil.rmtree(cache, ignore_errors=True)
-
-        env = {**here.env, "AWS_ECR_CACHE_DIR": str(cache)}
-        get = (str(program), "get")
-        prepare = forget if cold else (lambda: None)
-        found.append(Command(name, get, env, str(here.request), prepare))
+        found.append(here.get(name, program=program, cold=cold, cache=cache))
     return found
 
 
@@ -76,12 +59,11 @@ def measure(programs: Mapping[str, Path]) -> dict[str, dict[str, list[float]]]:
     """Return the wall times of each program in each column, milliseconds."""
     found = {}
     for column, cold in COLUMNS.items():
-        with workspace(tls=True) as here:
-            SOURCES["static keys" if cold else column](here)
+        with workspace("keys" if cold else column) as here:
             here.aws.latency = {} if cold else dict(LATENCY)
             count = COLD_ROUNDS if cold else ROUNDS
             costs = here.rounds(commands(here, programs, cold=cold), count)
-            found[column] = {name: walls(cost) for name, cost in costs.items()}
+            found[column] = {name: [cost.wall for cost in series] for name, series in costs.items()}
     return found
 
 
@@ -110,16 +92,17 @@ def main() -> int:
             ALPINE: (size(alpine), size(apk)),
             WHEEL: (size(venv), size(wheel)),
         }
-        if theirs := shutil.which(GO_HELPER):
-            programs[THEIRS] = Path(theirs)
-            sizes[THEIRS] = (size(Path(theirs)), "-")
+        for theirs in map(Path, sys.argv[2:]):
+            if theirs.exists():
+                programs[THEIRS] = theirs
+                sizes[THEIRS] = (size(theirs), "-")
         times = measure(programs)
     say(f"| | on disk, MB | to download, MB | {' | '.join(COLUMNS)} |")
     say("|---" * (3 + len(COLUMNS)) + "|")
     for form in ("true", *programs):
         row = [f"{statistics.median(times[column][form]):.2f}" for column in COLUMNS]
         say(f"| {' | '.join((form, *sizes.get(form, ('', '')), *row))} |")
-    warm, cold = times["static keys"], times["cold"]
+    warm, cold = times["keys"], times["cold"]
     say("")
     if THEIRS in programs:
         both = warm[DIRECTORY], warm[THEIRS]
