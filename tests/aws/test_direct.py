@@ -11,8 +11,10 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import botocore.session
 import pytest
@@ -28,7 +30,7 @@ from ecr_credential_helper.system.deadline import Deadline
 from ecr_credential_helper.system.environment import HARMLESS
 from tests.aws import test_sources
 from tests.aws.test_sources import SOURCES, Source, plain
-from tests.loopback import Fault, Loopback
+from tests.loopback import Fault, Loopback, session_arn
 from tests.support.entries import entry_files, entry_in
 from tests.support.helper import Authority, Helper, Result
 from tests.support.trust import trusting
@@ -43,6 +45,9 @@ DIRECT = {
 }
 # What botocore adds for its own statistics, and its name.
 STATISTICS = {"user-agent", "amz-sdk-invocation-id", "amz-sdk-request"}
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "canary-secret"}
+FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 every_source = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 
 
@@ -172,6 +177,85 @@ def test_a_region_that_botocore_does_not_know_is_its_own_to_judge(
     assert direct.authorization_token(request) is None
     assert noted == [f"not asked directly: botocore does not know {region}"]
     assert request.source == ""
+
+
+ODD = ("canary-plain", "a b+c/d=e&f%g~h", "line\nbreak\n", "caf\u00e9 \u20ac", "'\"<>")
+
+
+@pytest.mark.parametrize("region", ["", "ap-south-1", "cn-north-1", "us-gov-west-1"])
+@pytest.mark.parametrize("token", ODD)
+@pytest.mark.parametrize("name", ["", "job+1=,.@-"])
+def test_both_show_the_same_web_identity(
+    region: str, token: str, name: str, bare: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The endpoint of STS and each parameter, as the server reads them, whatever the token is."""
+    file = tmp_path / "token"
+    file.write_text(token, encoding="utf-8")
+    bare.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(file))
+    bare.setenv("AWS_ROLE_ARN", test_sources.PULL)
+    for variable, value in (("AWS_DEFAULT_REGION", region), ("AWS_ROLE_SESSION_NAME", name)):
+        if value:
+            bare.setenv(variable, value)
+    bare.setattr("time.time", lambda: 1764000000.9)
+    target = Target(Registry("host", region="eu-west-1"))
+    with bare.context() as patched:
+        method, url, headers, body = ours(target, patched)
+
+    def stop(request: AWSPreparedRequest, **_: object) -> None:
+        raise Stop(request.method, request.url, request.headers, request.body)
+
+    session = ecr.session_for(TokenRequest(target, Deadline()))
+    events: Any = session
+    events.register("before-send.sts", stop)
+    found = session.get_credentials()
+    assert found
+    with pytest.raises(Stop) as caught:
+        found.get_frozen_credentials()
+    other_method, other_url, other_headers, other_body = caught.value.parts
+    assert (method, url) == (other_method, other_url)
+    assert headers["Content-Type"] == _text(other_headers["Content-Type"])
+    assert parse_qs(body.decode(), strict_parsing=True) == parse_qs(_text(other_body))
+
+
+OTHER = "the endpoint of the container is another"
+DOUBTS = {
+    "legacy": ({"AWS_STS_REGIONAL_ENDPOINTS": "legacy"}, "AWS_STS_REGIONAL_ENDPOINTS is set"),
+    "host": (
+        {FULL_URI: "http://metadata.example.com/x"},
+        "the endpoint of the container is another",
+    ),
+    "https": ({FULL_URI: "https://localhost/x"}, "the endpoint of the container is another"),
+    "local": ({FULL_URI: "http://127.0.0.2/x"}, "the endpoint of the container is another"),
+    "path": ({RELATIVE_URI: "/a/../b"}, "a URL is not plain"),
+    "line": (
+        {FULL_URI: "http://localhost:9/x", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "a\r\nEvil: b"},
+        "what is to be sent to localhost is not plain",
+    ),
+    "token": (
+        {**KEYS, "AWS_SESSION_TOKEN": "a\nEvil: b", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+        "what is to be sent to 127.0.0.1 is not plain",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DOUBTS)
+def test_what_must_not_be_sent_is_not(name: str, bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No connection is made: to another host than botocore would, or with a line too many."""
+    variables, doubt = DOUBTS[name]
+    if name == "legacy":
+        (tmp_path / "token").write_text("canary")
+        variables = {
+            **variables,
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+            "AWS_ROLE_ARN": test_sources.PULL,
+        }
+    for variable, value in variables.items():
+        bare.setenv(variable, value)
+    bare.setattr(socket, "create_connection", lambda *_: pytest.fail("it was connected to"))
+    noted: list[str] = []
+    target = Target(Registry("host", region="eu-west-1"))
+    assert direct.authorization_token(TokenRequest(target, Deadline(), noted.append)) is None
+    assert noted == [f"not asked directly: {doubt}"]
 
 
 class Recorder(socketserver.ThreadingTCPServer):
@@ -324,6 +408,17 @@ def test_a_call_that_was_cut_off_counts_as_one(service: str, helper: Helper, aws
     assert int(tried[1]) == aws.count(service) > 1
 
 
+@pytest.mark.parametrize("service", ["sts", "imds", "container"])
+def test_credentials_that_end_soon_are_botocores_to_renew(
+    service: str, helper: Helper, aws: Loopback
+) -> None:
+    """Botocore asks anew within the last quarter of an hour, so the lane leaves them to it."""
+    DECLARE[service](helper, aws)
+    aws.session_life = 840
+    assert helper.get(HOST).status == 0
+    assert not taken(aws)
+
+
 # Where it is taken
 
 IGNORED = {
@@ -398,6 +493,22 @@ def test_an_endpoint_that_is_more_than_a_host_is_left_to_botocore(
     lane, off = (helper.get(HOST, env=variables) for variables in ({}, OFF))
     assert (lane.status, lane.err) == (off.status, off.err)
     assert all("Botocore" in call.user_agent for call in aws.calls)
+
+
+@pytest.mark.parametrize("line", ['profile = "prod"', f'role_arn = "{test_sources.PULL}"'])
+def test_the_settings_file_decides_before_the_environment(
+    line: str, helper: Helper, aws: Loopback
+) -> None:
+    """With keys in the environment too, a profile or role that is named for the host counts."""
+    aws.add_role(test_sources.PULL)
+    test_sources.settings(helper, "[[registry]]", 'match = "*"', line)
+    result = helper.get(HOST)
+    if "prod" in line:
+        assert "the AWS profile prod does not exist" in result.out
+    else:
+        asked = aws.issued[result.answer["Secret"]].principal
+        assert asked == session_arn(test_sources.PULL, "ecr-credential-helper")
+        assert not taken(aws)
 
 
 def test_the_log_says_which_way_was_taken_and_why(helper: Helper, aws: Loopback) -> None:
@@ -506,17 +617,42 @@ class Flood(socketserver.StreamRequestHandler):
                 self.wfile.write(b" " * 65536)
 
 
-def test_the_size_of_an_answer_is_bounded(bare: pytest.MonkeyPatch) -> None:
-    """No more is read than any token needs, and the rest is not waited for."""
-    bare.setenv("AWS_ACCESS_KEY_ID", "a")
-    bare.setenv("AWS_SECRET_ACCESS_KEY", "b")
+class Cut(socketserver.StreamRequestHandler):
+    """A server that sends a whole token, and less than it said it would."""
+
+    def handle(self) -> None:
+        """Answer with a token."""
+        self.rfile.readline()
+        body = json.dumps(
+            {"authorizationData": [{"authorizationToken": "QVdTOngx", "expiresAt": 2e9}]}
+        ).encode()
+        head = f"HTTP/1.1 200 OK\r\nDate: {formatdate()}\r\nContent-Length: {len(body) + 9}\r\n\r\n"
+        self.wfile.write(head.encode() + body)
+
+
+@pytest.mark.parametrize(
+    ("server", "doubt", "left"),
+    [
+        (Flood, "the answer of 127.0.0.1 is encoded or too large", 0),
+        (Cut, "the answer of 127.0.0.1 has status 200, or is cut", 1),
+    ],
+)
+def test_an_answer_is_bounded_and_whole(
+    server: type[socketserver.StreamRequestHandler],
+    doubt: str,
+    left: int,
+    bare: pytest.MonkeyPatch,
+) -> None:
+    """No more is read than any token needs, and no less than was promised."""
+    for name, value in KEYS.items():
+        bare.setenv(name, value)
     noted: list[str] = []
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Flood) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        bare.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_address[1]}")
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), server) as serving:
+        threading.Thread(target=serving.serve_forever, args=(0.05,), daemon=True).start()
+        bare.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{serving.server_address[1]}")
         target = Target(Registry("host", region="eu-west-1"))
         request = TokenRequest(target, Deadline(), noted.append)
         assert direct.authorization_token(request) is None
-        server.shutdown()
-    assert noted == ["not asked directly: the answer of 127.0.0.1 is encoded or too large"]
-    assert request.answers == {}
+        serving.shutdown()
+    assert noted == [f"not asked directly: {doubt}"]
+    assert len(request.answers) == left
