@@ -15,6 +15,7 @@ PURE = (
 )
 # The data of botocore that is needed: the services that are called, and the files all of them use.
 SERVICES = ("ecr", "ecr-public", "sts", "sso", "sso-oidc", "signin")
+PREFIXES = ("api.ecr", "api.ecr-public", "sts", "portal.sso", "oidc", "signin")  # their other names
 SHARED = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
 
 
@@ -26,6 +27,21 @@ def is_needed(path: Path) -> bool:
         case ("boto3", "data" | "examples", *_):
             return False
     return True
+
+
+def trim_endpoints(libraries: Path) -> None:
+    """Take the services that are not called out of botocore's list of endpoints, in `libraries`.
+
+    botocore reads all of it for its first client, which is a tenth of a call to AWS.
+    """
+    file = libraries / "botocore" / "data" / "endpoints.json"
+    document = json.loads(file.read_text())
+    for partition in document["partitions"]:
+        services = partition["services"]
+        partition["services"] = {
+            name: services[name] for name in services if name in (*SERVICES, *PREFIXES)
+        }
+    file.write_text(json.dumps(document, separators=(",", ":")))
 
 
 def copy_modules(target: Path) -> None:

@@ -134,6 +134,7 @@ def for_system_python(standalone: Path, work: Path) -> Path:
     target = work / "modules"
     program = target / "program" / NAME
     bundle.copy_modules(program.parent)
+    bundle.trim_endpoints(program.parent)
     script = (ROOT / "bin" / NAME).read_text()
     written(program, script.replace("#!python", SCRIPT, 1))
     written(target / NAME, (standalone / NAME).read_bytes())

@@ -100,6 +100,7 @@ def main() -> None:
     target.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as work:
         freeze(target, Path(work))
+    bundle.trim_endpoints(target / "program" / "_internal")
     forget_builder(target / "program")
     run("make", "-s", "-C", str(HERE / "front"), f"OUT={target}")
     shutil.copyfile(HERE.parent / "LICENSE", target / "LICENSE")
