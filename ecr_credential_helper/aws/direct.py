@@ -71,9 +71,8 @@ class _Lane:
     def __init__(self, request: TokenRequest) -> None:
         self.request, self.registry = request, request.target.registry
         self.variables = {name: value for name, value in os.environ.items() if value}
-        # Elsewhere than on Linux the system's settings can name a proxy.
         if sys.platform != "linux" or request.target.profile or request.target.role:
-            raise _Doubt("this is not Linux, or a profile or role is chosen")
+            raise _Doubt("a profile, a role, or a system whose settings may name a proxy")
         for name in self.variables:
             understood = name in _UNDERSTOOD or name.startswith("AWS_ENDPOINT_URL_")
             without_effect = is_harmless(name) and not name.startswith(_STEERING)
@@ -205,12 +204,13 @@ class _Lane:
         if not _PLAIN.fullmatch("".join(lines)):
             raise _Doubt(f"what is to be sent to {host} is not plain")
         try:
-            place = host.strip("[]"), int(port[1:] or (443 if scheme == "https" else 80))
-            connection = socket.create_connection(place, seconds or CONNECT_TIMEOUT)
-            if scheme == "https":
-                connection = _secured(connection, place[0])
+            name = host.strip("[]").encode()  # as bytes: as text it would need the codec for IDNA
+            place = name, int(port[1:] or (443 if scheme == "https" else 80))
+            connection = socket.create_connection(place, seconds or CONNECT_TIMEOUT)  # type: ignore[arg-type]
         except OSError as error:
             raise _Doubt(f"{host} is not reached: {error}") from error
+        if scheme == "https":
+            connection = _secured(connection, name)
         try:
             with connection:
                 connection.settimeout(seconds or READ_TIMEOUT)
@@ -247,7 +247,7 @@ def _content(name: str, *packages: str) -> str:
         return file.read()
 
 
-def _secured(connection: socket.socket, host: str) -> socket.socket:
+def _secured(connection: socket.socket, host: bytes) -> socket.socket:
     """Return a connection under TLS, to a `host` that Amazon's own authorities vouch for."""
     import ssl
 

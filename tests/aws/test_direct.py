@@ -579,7 +579,7 @@ def test_only_amazons_authorities_are_trusted(monkeypatch: pytest.MonkeyPatch) -
     used: list[ssl.SSLContext] = []
     monkeypatch.setattr(ssl.SSLContext, "wrap_socket", lambda self, *_, **__: used.append(self))
     with socket.socket() as unused:
-        direct._secured(unused, "host")
+        direct._secured(unused, b"host")
     (context,) = used
     names = str(context.get_ca_certs())
     for number in range(1, 5):
@@ -589,6 +589,15 @@ def test_only_amazons_authorities_are_trusted(monkeypatch: pytest.MonkeyPatch) -
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+def test_no_trust_is_not_no_instance(helper: Helper, aws: Loopback) -> None:
+    """An instance's endpoint with a certificate that nobody vouches for is told as that."""
+    test_sources.instance(helper, aws)
+    helper.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.https_url
+    lane, other = (helper.get(HOST, env=variables) for variables in ({}, OFF))
+    assert (lane.status, lane.out) == (other.status, other.out)
+    assert "no AWS credentials" not in lane.out + lane.err
 
 
 def test_a_certificate_for_another_name_is_refused(secure: Helper, aws: Loopback) -> None:
