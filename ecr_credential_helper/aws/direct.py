@@ -100,8 +100,8 @@ class _Lane:
         """Return the URL of a service, without a slash at its end."""
         partitions = json.loads(_content("data/partitions.json", "botocore"))["partitions"]
         known = [partition["outputs"] for partition in partitions if region in partition["regions"]]
-        odd = region.endswith("-global") or (self.registry.dual_stack and "-iso" in region)
-        if len(known) != 1 or odd:
+        odd = self.registry.dual_stack and region.startswith(("eu-iso", "eusc-", "us-iso"))
+        if len(known) != 1 or odd or region.endswith("-global"):
             raise _Doubt(f"botocore does not know {region}")
         own = self.variables.get(f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}")
         if chosen := own or self.variables.get("AWS_ENDPOINT_URL"):

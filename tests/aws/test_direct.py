@@ -129,8 +129,10 @@ def regions() -> list[str]:
 
 def registries(region: str) -> Iterator[Registry]:
     """Return the registries of a region: as every host name can describe them, and ECR Public."""
+    # Elsewhere there are no dual-stack registries, and botocore's data differ with its age.
+    elsewhere = region.startswith(("eu-iso", "eusc-", "us-iso"))
     for fips in (False, True):
-        for dual_stack in (False, True) if "-iso" not in region else (False,):
+        for dual_stack in (False,) if elsewhere else (False, True):
             yield Registry("host", region=region, fips=fips, dual_stack=dual_stack)
     yield Registry("host", service="ecr-public", region=region)
 
