@@ -113,7 +113,11 @@ class Retries:
         return self.answer_to(request.method, request.url)
 
     def _pause(self, **event: Any) -> float | None:
-        """Answer botocore's event needs-retry: how many seconds to wait, None to give up."""
+        """Answer botocore's event needs-retry: how many seconds to wait, None to give up.
+
+        Raises ConnectionClosedError in the end for an answer that was cut: botocore takes it for
+        a whole one.
+        """
         context = self._adapter.create_retry_context(**event)
         answer = context.http_response
         error = event["caught_exception"]
@@ -121,12 +125,15 @@ class Retries:
             error = aws.ConnectionClosedError(endpoint_url=answer.url)
         elif not self._may_pass.is_retryable(context) or (error and is_final(error)):
             return None
-        return self.pause_after(
+        seconds = self.pause_after(
             error or aws.ClientError(context.parsed_response, event["operation"].name),
             event["attempts"],
             throttled=bool(answer is not None and self._throttled.is_throttling_error(**event)),
             asked=asked_pause(_lower(answer.headers)) if answer is not None else 0.0,
         )
+        if seconds is None and isinstance(error, aws.ConnectionClosedError):
+            raise error
+        return seconds
 
 
 class _Body:

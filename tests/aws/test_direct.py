@@ -399,22 +399,27 @@ def test_what_aws_asks_for_is_obeyed(service: str, helper: Helper, aws: Loopback
     assert second.time - first.time >= 1
 
 
-@pytest.mark.parametrize("service", FINAL)
-def test_a_call_that_was_cut_off_counts_as_one(service: str, helper: Helper, aws: Loopback) -> None:
+@pytest.mark.parametrize(
+    ("service", "kind"), [*((service, "reset") for service in FINAL), ("ecr", "half")]
+)
+def test_a_call_that_was_cut_off_counts_as_one(
+    service: str, kind: str, helper: Helper, aws: Loopback
+) -> None:
     """The number of tries that a message tells is the number of calls."""
     DECLARE[service](helper, aws)
-    aws.faults[service] = Fault("reset")
+    aws.faults[service] = Fault(kind)
     result = helper.get(HOST, env={"AWS_ECR_TIMEOUT": "6"})
     tried = re.search(r"\(tried (\d+) times in", result.out + result.err)
     assert tried
     assert int(tried[1]) == aws.count(service) > 1
+    assert "closed before we received a valid response" in result.out + result.err
 
 
 @pytest.mark.parametrize("service", ["sts", "imds", "container"])
 def test_credentials_that_end_soon_are_botocores_to_renew(
     service: str, helper: Helper, aws: Loopback
 ) -> None:
-    """Botocore asks anew within the last quarter of an hour, so the lane leaves them to it."""
+    """In their last quarter of an hour botocore asks anew, so the lane leaves them to it."""
     DECLARE[service](helper, aws)
     aws.session_life = 840
     assert helper.get(HOST).status == 0
