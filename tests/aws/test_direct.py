@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 
 import botocore.session
 import pytest
+import trustme
 from botocore import auth
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.credentials import ReadOnlyCredentials
@@ -607,12 +608,17 @@ def test_no_trust_is_not_no_instance(helper: Helper, aws: Loopback) -> None:
     assert "no AWS credentials" not in lane.out + lane.err
 
 
-def test_a_certificate_for_another_name_is_refused(secure: Helper, aws: Loopback) -> None:
+def test_a_certificate_for_another_name_is_refused(helper: Helper, tmp_path: Path) -> None:
     """The name in the certificate must be that of the endpoint, whoever vouches for it."""
-    result = secure.get(HOST, env={"AWS_ENDPOINT_URL": f"https://localhost:{aws.port}"})
-    assert result.status == 1
-    assert "TLS failed" in result.out
-    assert aws.calls == []
+    authority, ca, pem = trustme.CA(), tmp_path / "ca.pem", str(tmp_path / "other.pem")
+    authority.issue_cert("127.0.0.3", "localhost").private_key_and_cert_chain_pem.write_to_path(pem)
+    authority.cert_pem.write_to_path(str(ca))
+    helper.executable = trusting(helper.executable, tmp_path / "trusting", ca)
+    with Loopback(certificate=(pem, pem)) as aws:
+        result = helper.get(HOST, env={"AWS_ENDPOINT_URL": aws.https_url})
+        assert result.status == 1
+        assert "TLS failed" in result.out
+        assert aws.calls == []
 
 
 def helper_ok(result: Result, aws: Loopback) -> bool:

@@ -56,9 +56,11 @@ def test_one_port_takes_both(secure: Loopback, bare: Path) -> None:
 def test_the_certificate_is_for_the_address(secure: Loopback, bare: Path) -> None:
     """A client that knows the authority sees another name refused."""
     trust = ssl.create_default_context(cafile=str(bare / "ca.pem"))
-    connection = http.client.HTTPSConnection("localhost", secure.port, timeout=5, context=trust)
-    with pytest.raises(ssl.SSLCertVerificationError):
-        connection.request("GET", "/anything")
+    with (
+        socket.create_connection(("127.0.0.1", secure.port), timeout=5) as connection,
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
+        trust.wrap_socket(connection, server_hostname="localhost")
     assert secure.calls == []
 
 
