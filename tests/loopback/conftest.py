@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.loopback import Loopback
+from tests.loopback import USER_KEY, USER_SECRET, Loopback
+from tests.support.helper import make_authority
 
 
 @pytest.fixture
@@ -34,3 +35,17 @@ def user(aws: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
     for name, value in aws.environment(with_keys=True).items():
         monkeypatch.setenv(name, value)
     return aws
+
+
+@pytest.fixture
+def trusted(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+    """Serve TLS, with the trust for it and the default user's keys in the environment.
+
+    The certificate is for the address, and for AWS's own names; nothing points there yet.
+    """
+    authority = make_authority(bare)
+    monkeypatch.setenv("AWS_CA_BUNDLE", authority.bundle)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", USER_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", USER_SECRET)
+    with Loopback(certificate=(authority.chain, authority.key)) as loopback:
+        yield loopback

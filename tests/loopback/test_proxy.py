@@ -3,14 +3,11 @@
 import http.client
 import os
 import ssl
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import trustme
 from botocore.exceptions import BotoCoreError
 
-from tests.loopback import USER_KEY, USER_SECRET, Loopback
+from tests.loopback import Loopback
 
 from .clients import REGION, client, error_of
 
@@ -22,17 +19,10 @@ ENDPOINTS = (
 
 
 @pytest.fixture
-def proxy(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+def proxy(trusted: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
     """Serve as a trusted HTTPS proxy, with no endpoint set."""
-    authority, pem = trustme.CA(), str(bare / "server.pem")
-    authority.issue_cert(*ENDPOINTS).private_key_and_cert_chain_pem.write_to_path(pem)
-    authority.cert_pem.write_to_path(str(bare / "ca.pem"))
-    with Loopback(certificate=(pem, pem)) as loopback:
-        monkeypatch.setenv("HTTPS_PROXY", loopback.url)
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(bare / "ca.pem"))
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", USER_KEY)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", USER_SECRET)
-        yield loopback
+    monkeypatch.setenv("HTTPS_PROXY", trusted.url)
+    return trusted
 
 
 @pytest.mark.parametrize(

@@ -6,29 +6,20 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import trustme
 
-from tests.loopback import USER_ARN, USER_KEY, USER_SECRET, Loopback
+from tests.loopback import USER_ARN, Loopback
 
 from .clients import caller, client
 
 
 @pytest.fixture
-def secure(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    """Serve with a certificate for the address, and with keys and the trust for it set."""
-    authority, pem = trustme.CA(), str(bare / "server.pem")
-    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(pem)
-    authority.cert_pem.write_to_path(str(bare / "ca.pem"))
-    with Loopback(certificate=(pem, pem)) as loopback:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", loopback.https_url)
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(bare / "ca.pem"))
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", USER_KEY)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", USER_SECRET)
-        yield loopback
+def secure(trusted: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
+    """Serve TLS on the port itself, with the endpoint set to it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", trusted.https_url)
+    return trusted
 
 
 def test_calls_under_tls(secure: Loopback) -> None:
