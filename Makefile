@@ -105,36 +105,39 @@ front-test: $(INSTALLED) front
 # Everything that is given out, in dist/, built by an environment of its own; each form by its target.
 
 PACKER := build/packer
-FROZEN := build/standalone
-ENGINE ?= docker
+DIRECTORIES := build/standalone
+PROCESSORS ?= x86_64 aarch64
 REPOSITORY ?= OWNER/ecr-credential-helper
 
-.PHONY: wheel standalone linux image formula packages packages-test packages-bench
+.PHONY: lock wheel standalone linux image formula packages packages-test packages-bench
 
 # For these targets alone: pip compiles to bytecode that is slower to load where it is set.
-wheel standalone linux packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
+wheel standalone linux image packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
 
 packages:
-	rm -rf dist $(FROZEN) $(PACKER)
-	$(MAKE) wheel linux formula
+	rm -rf dist $(DIRECTORIES) $(PACKER)
+	$(MAKE) wheel linux image formula
 	cd dist && sha256sum -- * > SHA256SUMS
+
+# Renews packaging/inputs.json, what the directories are made of, and prints what changed.
+lock: $(PACKER)/installed
+	$(PACKER)/bin/python packaging/inputs.py
 
 wheel: $(PACKER)/installed
 	rm -f dist/ecr_credential_helper-*
 	$(PACKER)/bin/python -m build --outdir dist
 
 standalone: $(PACKER)/installed
-	rm -rf $(FROZEN)
+	rm -rf $(DIRECTORIES)
 	mkdir -p dist
-	$(PACKER)/bin/python packaging/standalone.py $(FROZEN)
-	cp $(FROZEN)/*.tar.gz dist
+	$(PACKER)/bin/python packaging/standalone.py $(DIRECTORIES) $(PROCESSORS)
+	cp $(DIRECTORIES)/*.tar.* dist
 
 linux: standalone
-	$(PACKER)/bin/python packaging/packages.py $(FROZEN)/*/ dist
+	$(PACKER)/bin/python packaging/packages.py dist $(DIRECTORIES)/*/
 
 image: standalone
-	$(ENGINE) build --tag docker-credential-ecr --file packaging/image/Containerfile \
-		--build-arg DIRECTORY=$$(basename $(FROZEN)/*/) $(FROZEN)
+	$(PACKER)/bin/python packaging/image.py dist $(DIRECTORIES)/*/
 
 formula: wheel
 	cd dist && sdist=$$(ls ecr_credential_helper-*.tar.gz) && version=$${sdist#*-} && \
@@ -142,14 +145,14 @@ formula: wheel
 		-e "s,@SHA256@,$$(sha256sum $$sdist | cut -d ' ' -f 1)," \
 		../packaging/homebrew/docker-credential-ecr.rb.in > docker-credential-ecr.rb
 
-$(PACKER)/installed: $(SOURCES) $(wildcard packaging/front/* packaging/standalone/*)
+$(PACKER)/installed: $(SOURCES)
 	$(call environment,$(PACKER),packaging)
 
 # Each form installed and used from a clean place, against the loopback AWS and by a real engine.
 packages-test: $(INSTALLED) packages
 	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) $(BIN)/python -m pytest tests/packaging/test_packages.py tests/e2e/test_packages.py
-	HELPER_UNDER_TEST=$$(ls -d $(CURDIR)/$(FROZEN)/*/)docker-credential-ecr $(BIN)/python -m pytest \
-		-k 'not without_awscrt' tests/aws/test_sources.py  # it brings its own, which nothing can hide
+	HELPER_UNDER_TEST=$$(ls -d $(CURDIR)/$(DIRECTORIES)/*-$$(uname -m)/)docker-credential-ecr $(BIN)/python -m pytest \
+		--numprocesses $(WORKERS) --dist loadgroup -k 'not without_awscrt' $(BLACK_BOX)  # nothing can hide its awscrt
 
 # The table of packaging/README.md.
 packages-bench: $(INSTALLED) packages aws-helper

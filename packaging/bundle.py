@@ -1,22 +1,40 @@
-"""What is packaged with the program where pip does not install it: libraries and licences."""
+"""What is in the directory beside the program: data of libraries, licences, and the list of it all."""
 
-import importlib.metadata
 import json
-import platform
 import shutil
-import sysconfig
-from collections.abc import Iterator, Sequence
+from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
-# The program and all its dependencies, direct and indirect, that are pure Python.
-PURE = (
-    *("boto3", "botocore", "ecr-credential-helper", "jmespath", "platformdirs"),
-    *("python-dateutil", "s3transfer", "six", "urllib3"),
-)
+import inputs
+
 # The data of botocore that is needed: the services that are called, and the files all of them use.
 SERVICES = ("ecr", "ecr-public", "sts", "sso", "sso-oidc", "signin")
 PREFIXES = ("api.ecr", "api.ecr-public", "sts", "portal.sso", "oidc", "signin")  # their other names
 SHARED = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
+
+# The licences that the copyright files of Debian only name.
+TEXTS = ("Apache-2.0", "GPL-3", "LGPL-2.1")
+# By name of the wheel or of Debian's source package. Whoever adds one says here what its licence is.
+LICENCES = {
+    "awscrt": "Apache-2.0",
+    "boto3": "Apache-2.0",
+    "botocore": "Apache-2.0",
+    "expat": "MIT",
+    "gcc-12": "GPL-3.0-or-later WITH GCC-exception-3.1",
+    "glibc": "LGPL-2.1-or-later",
+    "jmespath": "MIT",
+    "openssl": "Apache-2.0",
+    "platformdirs": "MIT",
+    "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
+    "python3.11": "Python-2.0.1",
+    "s3transfer": "Apache-2.0",
+    "six": "MIT",
+    "urllib3": "MIT",
+    "zlib": "Zlib",
+    inputs.COMPILER: "MIT",
+}
 
 
 def is_needed(path: Path) -> bool:
@@ -44,65 +62,74 @@ def trim_endpoints(libraries: Path) -> None:
     file.write_text(json.dumps(document, separators=(",", ":")))
 
 
-def copy_modules(target: Path) -> None:
-    """Copy the modules and data of PURE, for a Python that has `target` on its path."""
-    for name in PURE:
-        for file in importlib.metadata.distribution(name).files or ():
-            top = file.parts[0]
-            metadata = top.endswith(".dist-info") or top == ".." or "__pycache__" in file.parts
-            if not metadata and is_needed(Path(file)):
-                (target / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(str(file.locate()), target / file)
+def keep_licences(debian: Path, libraries: Path, compiler: Path, target: Path) -> None:
+    """Copy licences and notices of all that is inside, each to the directory of its name.
+
+    `debian` has the unpacked packages, `libraries` the wheels, `compiler` the C compiler, whose C
+    library is in the front door.
+    """
+    for file in sorted(debian.glob("usr/share/doc/*/copyright")):
+        keep(file.resolve(), target / file.parent.name)
+    for name in TEXTS:
+        keep(debian / "usr/share/common-licenses" / name, target / "common-licenses")
+    for found in distributions(path=[str(libraries)]):
+        for path in found.files or ():
+            if path.name.upper().startswith(("LICENSE", "LICENCE", "NOTICE", "COPYING")):
+                keep(Path(str(found.locate_file(path))), target / found.name)
+    keep(compiler / "lib/libc/musl/COPYRIGHT", target / "musl")
+    keep(compiler / "LICENSE", target / inputs.COMPILER)
 
 
-def licence_files(names: Sequence[str]) -> Iterator[tuple[str, Path]]:
-    """Return licences and notices of installed distributions, each with the distribution's name."""
-    for name in names:
-        for file in importlib.metadata.distribution(name).files or ():
-            upper = file.name.upper()
-            if upper.startswith(("LICENSE", "LICENCE", "NOTICE", "COPYING")):
-                yield name, Path(str(file.locate()))
+def keep(file: Path, directory: Path) -> None:
+    """Copy a file into a directory, which need not exist."""
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, directory / file.name)
 
 
-def python_licence() -> Iterator[tuple[str, Path]]:
-    """Return the same for this Python itself."""
-    licence = Path(sysconfig.get_path("stdlib")) / "LICENSE.txt"
-    if licence.exists():
-        yield "python", licence
-
-
-def keep(files: Iterator[tuple[str, Path]], target: Path) -> None:
-    """Copy each file to the directory below `target` that has the name of its distribution."""
-    for owner, file in files:
-        directory = target / owner
-        directory.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, directory / file.name)
-
-
-def bill_of_materials(names: Sequence[str], *, python: bool) -> str:
-    """Return an SBOM (CycloneDX) of the distributions `names` and, if `python`, of this Python."""
-    ours = "ecr-credential-helper"
-    components = []
-    if python:
-        components.append(
-            {"type": "platform", "name": "python", "version": platform.python_version()}
-        )
-    for name in names:
-        if name != ours:
-            version = importlib.metadata.version(name)
-            purl = f"pkg:pypi/{name}@{version}"
-            component = {"type": "library", "name": name, "version": version, "purl": purl}
-            components.append({**component, "bom-ref": purl})
-    program = {
-        "type": "application",
-        "name": "docker-credential-ecr",
-        "version": importlib.metadata.version(ours),
-    }
+def bill_of_materials(version: str, machine: str) -> str:
+    """Return an SBOM (CycloneDX) of the directory for a processor: what the lock names."""
+    lock = inputs.locked()
+    debian = inputs.of_processor(lock["debian"], machine)
+    python = inputs.of_processor(lock["python"], machine)
+    program = {"type": "application", "name": "docker-credential-ecr", "version": version}
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": {"component": program},
-        "components": components,
+        "metadata": {"component": {**program, "licenses": [{"expression": "Apache-2.0"}]}},
+        "components": [
+            *(of_debian(one) for one in debian if one["name"] != inputs.TEXTS),
+            *(of_python(one) for one in python),
+        ],
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def of_debian(one: inputs.Input) -> dict[str, Any]:
+    """Return the component of the SBOM for a package of Debian; it says where its source is."""
+    version, processor = quote(one["version"]), inputs.DEBIAN_NAMES[one["machine"]]
+    purl = f"pkg:deb/debian/{quote(one['name'])}@{version}?arch={processor}&distro=debian-12"
+    source = f"{inputs.SOURCES}/{one['source']}/{one['source_version']}/"
+    distribution = {"type": "source-distribution", "url": source}
+    return {**component(one, purl, one["source"]), "externalReferences": [distribution]}
+
+
+def of_python(one: inputs.Input) -> dict[str, Any]:
+    """Return the component of the SBOM for a wheel."""
+    made = component(one, f"pkg:pypi/{one['name']}@{one['version']}", one["name"])
+    if one["name"] == inputs.COMPILER:
+        made["description"] = "compiled the front door; its C library, musl, is in it"
+    return made
+
+
+def component(one: inputs.Input, purl: str, of: str) -> dict[str, Any]:
+    """Return what components have in common; `of` is the name in LICENCES."""
+    return {
+        "type": "library",
+        "bom-ref": purl,
+        "name": one["name"],
+        "version": one["version"],
+        "purl": purl,
+        "hashes": [{"alg": "SHA-256", "content": one["sha256"]}],
+        "licenses": [{"expression": LICENCES[of]}],
+    }

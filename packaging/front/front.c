@@ -28,12 +28,8 @@
 #error "the places of cache and settings are those of Linux"
 #endif
 
-/* The Python program; a relative path is relative to the directory of this executable. */
-#ifndef PROGRAM
-#define PROGRAM "program/docker-credential-ecr"
-#endif
-
 #define NAME "ecr-credential-helper"
+#define EXECUTABLE "docker-credential-ecr"
 #define DIGITS "0123456789"
 #define HEX DIGITS "abcdef"
 #define PRIME ((UINT64_C(1) << 56) - 5)
@@ -47,9 +43,9 @@ enum {
     LABEL_LIMIT = 63,
     DIGEST_SIZE = 14,
     VARIABLES = 1024,
-    LAST_SECONDS = 60,
-    USE_IS_NOTED = 3600,
 };
+
+static const double LAST_SECONDS = 60, USE_IS_NOTED = 3600;
 
 /* Text that grows in a buffer of fixed size. It becomes "spoilt" if something does not fit, or in a
  * case that only the Python program handles. */
@@ -661,21 +657,85 @@ static bool put_back(const struct text *request)
     return moved;
 }
 
+#ifdef PROGRAM /* a program of an installed Python */
+
+static void start(char **argv)
+{
+    execv(PROGRAM, argv);
+}
+
+#else /* the interpreter in the directory that this executable is in */
+
+/* Hide what would steer the directory's loader and C library, as a preloaded library made for the
+ * machine's own: the first letter becomes a control character. start.py makes it a letter again,
+ * so that what the program starts gets its environment as it was. The program itself has the
+ * plain locale C: nothing of the machine's locales is loaded, and Python sets no variable. */
+static void hide_variables(void)
+{
+    static const char *const hidden[] = {"LD_", "GLIBC_TUNABLES=", "LC_ALL="};
+    for (char **pair = environ; pair && *pair; pair++)
+        for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+            if (!strncmp(*pair, hidden[i], strlen(hidden[i])))
+                **pair &= 0x1f;
+    setenv("LC_ALL", "C", 1);
+}
+
+/* Put the path of a file beside this executable, links resolved; there may be no /proc. */
+static void put_beside(struct text *to, const char *name)
+{
+    char buffer[PATH_MAX];
+    const char *self = (const char *)getauxval(AT_EXECFN);
+    if (!self || !realpath(self, buffer))
+        to->spoilt = true;
+    else
+        put(to, buffer, (size_t)(strrchr(buffer, '/') - buffer) + 1);
+    put_string(to, name);
+}
+
+/* The loader is named as the program, for what lists processes, and finds the libraries from where
+ * the interpreter is: a path given to it would end at a colon. */
+static void start(char **argv)
+{
+    static char loader_buffer[PATH_MAX], python_buffer[PATH_MAX], script_buffer[PATH_MAX];
+    char *own[] = {
+        argv[0], "--inhibit-cache", "--library-path", "$ORIGIN/lib", python_buffer, "-I", "-X", "utf8",
+        script_buffer,
+    };
+    struct text loader = TEXT(loader_buffer), python = TEXT(python_buffer);
+    struct text script = TEXT(script_buffer);
+    size_t count = sizeof own / sizeof *own, given = 0;
+
+    put_beside(&loader, "program/" EXECUTABLE);
+    put_beside(&python, "program/python3");
+    put_beside(&script, "program/start.pyc");
+    while (argv[given])
+        given++;
+    char **command = calloc(count + given + 1, sizeof *command);
+    errno = command ? ENAMETOOLONG : ENOMEM;
+    if (!command || loader.spoilt || python.spoilt || script.spoilt)
+        return;
+    memcpy(command, own, sizeof own);
+    memcpy(command + count, argv, given * sizeof *argv);
+    hide_variables();
+    execv(loader.bytes, command);
+}
+
+#endif
+
 /* Become the Python program. If that fails, say so as in the protocol: on stdout, with status 1. */
 static int hand_over(char **argv)
 {
-    char buffer[PATH_MAX];
-    struct text path = TEXT(buffer);
-    if (*PROGRAM != '/') { /* relative to this executable, links resolved; there may be no /proc */
-        const char *self = (const char *)getauxval(AT_EXECFN);
-        path.spoilt = !self || !realpath(self, buffer);
-        path.size = path.spoilt ? 0 : (size_t)(strrchr(buffer, '/') - buffer) + 1;
-    }
-    put_string(&path, PROGRAM);
-    if (!path.spoilt)
-        execv(path.bytes, argv);
-    static const char sorry[] = "docker-credential-ecr: its program cannot be started: " PROGRAM "\n";
-    write_all(1, sorry, sizeof sorry - 1);
+    char buffer[1024];
+    struct text sorry = TEXT(buffer);
+    start(argv);
+    bool forbidden = errno == EACCES || errno == EPERM;
+    put_string(&sorry, EXECUTABLE ": its interpreter cannot be started: ");
+    put_string(&sorry, strerror(errno));
+    put_string(&sorry, forbidden
+                           ? "; is its file system mounted with noexec, or do SELinux, fapolicyd "
+                             "or a seccomp profile forbid it?\n"
+                           : "; install all of its directory\n");
+    write_all(1, sorry.bytes, sorry.size);
     return 1;
 }
 

@@ -5,6 +5,7 @@ environment that built them.
 """
 
 import os
+import platform
 import subprocess
 import sys
 import tarfile
@@ -18,6 +19,10 @@ NAME = "docker-credential-ecr"
 DROP_IN = f"{NAME}-login"
 PACKAGES = Path(os.environ.get("PACKAGES") or "/nonexistent")
 PACKER = Path(os.environ.get("PACKER") or "/nonexistent") / "bin"
+
+# This machine's processor, as the kernel, Debian and Alpine, or RPM call it.
+MACHINE = platform.machine()
+DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}.get(MACHINE, MACHINE)
 
 # What the tools that install need of the environment that the tests are run in.
 KEPT = ("PIP_", "UV_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -72,9 +77,9 @@ def by_uv(directory: Path) -> Path:
     return directory / "bin" / NAME
 
 
-def by_directory(directory: Path) -> Path:
-    """Unpack the directory that needs no Python where nothing else is; return the executable."""
-    with tarfile.open(only(f"{NAME}-*.tar.gz")) as archive:
+def by_directory(directory: Path, machine: str = MACHINE, kind: str = "gz") -> Path:
+    """Unpack the directory for a processor where nothing else is; return the executable."""
+    with tarfile.open(only(f"{NAME}-*-linux-{machine}.tar.{kind}")) as archive:
         archive.extractall(directory / "unpacked", filter="data")
     (unpacked,) = (directory / "unpacked").iterdir()
     return unpacked / NAME
@@ -84,7 +89,7 @@ def deb_tool(root: Path) -> list[str | Path]:
     """Return dpkg, for a root of its own."""
     (root / "var/lib/dpkg").mkdir(parents=True, exist_ok=True)
     (root / "var/lib/dpkg/status").touch()
-    return ["dpkg", f"--root={root}", "--force-depends", "--force-not-root", "--log=/dev/null"]
+    return ["dpkg", f"--root={root}", "--force-not-root", "--log=/dev/null"]
 
 
 def rpm_tool(root: Path) -> list[str | Path]:
@@ -94,19 +99,22 @@ def rpm_tool(root: Path) -> list[str | Path]:
 
 def install_deb(root: Path, packages: Path = PACKAGES) -> None:
     """Install both .deb, or put them in the place of older ones."""
-    for file in (only(f"{NAME}_*.deb", packages), only(f"{DROP_IN}_*.deb", packages)):
+    own = only(f"{NAME}_*_{DEBIAN}.deb", packages)
+    for file in (own, only(f"{DROP_IN}_*.deb", packages)):
         run(*deb_tool(root), "--install", file)
 
 
 def install_rpm(root: Path, packages: Path = PACKAGES) -> None:
     """Install both .rpm, or put them in the place of older ones."""
-    for file in (only(f"{NAME}-[0-9]*.rpm", packages), only(f"{DROP_IN}-[0-9]*.rpm", packages)):
-        run(*rpm_tool(root), "--upgrade", "--nodeps", file)
+    own = only(f"{NAME}-[0-9]*.{MACHINE}.rpm", packages)
+    for file in (own, only(f"{DROP_IN}-[0-9]*.rpm", packages)):
+        run(*rpm_tool(root), "--upgrade", file)
 
 
 def install_apk(root: Path, packages: Path = PACKAGES) -> None:
     """Unpack both .apk, as there is no apk here; what is hidden in them is for apk itself."""
-    for file in (only(f"{NAME}_*.apk", packages), only(f"{DROP_IN}_*.apk", packages)):
+    own = only(f"{NAME}_*_{MACHINE}.apk", packages)
+    for file in (own, only(f"{DROP_IN}_*.apk", packages)):
         with tarfile.open(file) as archive:
             members = [member for member in archive if not member.name.startswith(".")]
             archive.extractall(root, members, filter="data")
@@ -123,8 +131,7 @@ def by_package(kind: str) -> Callable[[Path], Path]:
     """Return what installs the packages of a kind into a root of its own."""
 
     def by(directory: Path) -> Path:
-        needed = {"deb": ("root", "dpkg"), "rpm": ("root", "rpm"), "apk": ("/usr/bin/python3",)}
-        check(*needed[kind])
+        check(*{"deb": ("root", "dpkg"), "rpm": ("root", "rpm"), "apk": ()}[kind])
         root = directory / kind
         root.mkdir()
         INSTALL[kind](root)
@@ -166,5 +173,5 @@ def older(directory: Path) -> Path:
     target = made.rename(made.with_name(f"{NAME}-0.0.1-{system}"))
     out = directory / "older"
     out.mkdir()
-    run(PACKER / "python", ROOT / "packaging/packages.py", target, out)
+    run(PACKER / "python", ROOT / "packaging/packages.py", out, target)
     return out

@@ -1,0 +1,71 @@
+"""Find the modules that the program can reach, and write them as bytecode.
+
+Run by the interpreter of Debian's packages, so that the bytecode is its own whatever Python runs
+the build: `python3.11 compile.py LIBRARIES TARGET`. LIBRARIES is a directory with the sources of the
+program and of the libraries. TARGET/lib/python3.11 gets the standard library, with the program and
+the libraries in site-packages, and TARGET/start.pyc the start. Extension modules, which are made
+for one processor, are not copied: their paths relative to TARGET/lib/python3.11 are printed.
+
+The bytecode is never compared with a source: there is none, and no time of a file counts.
+"""
+
+import pkgutil
+import sys
+from modulefinder import Module, ModuleFinder
+from pathlib import Path
+from py_compile import PycInvalidationMode, compile
+
+START = Path(__file__).with_name("start.py")
+PROGRAM = "ecr_credential_helper"
+# What is imported where it is there, for work that nobody here asks for.
+EXCLUDED = (
+    *("bz2", "lzma", "ctypes", "multiprocessing", "tkinter", "unittest", "doctest", "pydoc", "pdb"),
+    *("sqlite3", "xmlrpc", "distutils", "readline", "_uuid", "_crypt", "curses", "webbrowser"),
+)
+# What is imported by a name that is only known when the program runs: by the interpreter itself,
+# and by botocore's six.
+DYNAMIC = (
+    *("encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.utf_8"),
+    *("html", "http.client", "http.cookies", "queue", "urllib.parse", "urllib.request"),
+)
+
+
+def find(libraries: Path) -> list[Module]:
+    """Return all modules that the program can reach and that are files."""
+    finder = ModuleFinder([str(libraries), *sys.path[1:]], excludes=EXCLUDED)
+    finder.run_script(str(START))
+    own = pkgutil.walk_packages([str(libraries / PROGRAM)], f"{PROGRAM}.")
+    for name in (*DYNAMIC, *(module.name for module in own)):
+        finder.import_hook(name, fromlist=["*"])
+    found = finder.modules.items()
+    return [module for name, module in sorted(found) if name != "__main__" and module.__file__]
+
+
+def place(file: Path, libraries: Path) -> Path:
+    """Return where a file of a module goes, relative to TARGET/lib/python3.11."""
+    if file.is_relative_to(libraries):
+        return "site-packages" / file.relative_to(libraries)
+    standard = next(path for path in map(Path, sys.path[1:]) if path.name == "python3.11")
+    return file.relative_to(standard)
+
+
+def main() -> None:
+    """Write the modules, and print the paths of the extension modules among them."""
+    libraries, target = (Path(argument).resolve() for argument in sys.argv[1:])
+    sources = {Path("start.py"): START}
+    for module in find(libraries):
+        file = Path(module.__file__).resolve()
+        path = place(file, libraries)
+        if file.suffix == ".py":
+            sources["lib/python3.11" / path] = file
+        else:
+            sys.stdout.write(f"{path}\n")
+    for path, file in sorted(sources.items()):
+        compiled = target / path.with_suffix(".pyc")
+        compiled.parent.mkdir(parents=True, exist_ok=True)
+        unchecked = PycInvalidationMode.UNCHECKED_HASH
+        compile(str(file), str(compiled), str(path), doraise=True, invalidation_mode=unchecked)
+
+
+if __name__ == "__main__":
+    main()
