@@ -5,6 +5,7 @@ import sys
 import time
 
 _GRACE = 0.5
+_DESCRIPTORS = 4096  # are looked at, where the system does not say which are open
 
 
 def own_command(arguments: list[str]) -> list[str]:
@@ -28,8 +29,7 @@ def detach(arguments: list[str]) -> None:
     if sys.platform == "linux":  # posix_spawn has setsid there; importing subprocess takes 12 ms
         streams = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)]
         # The child must not inherit a pipe of the caller, who may wait until it is closed.
-        opened = map(int, os.listdir("/proc/self/fd"))
-        closing = [(os.POSIX_SPAWN_CLOSE, n) for n in opened if n not in range(3)]
+        closing = [(os.POSIX_SPAWN_CLOSE, n) for n in _inheritable() if n not in range(3)]
         actions = [*streams, *closing]
         os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True)
         return
@@ -39,6 +39,23 @@ def detach(arguments: list[str]) -> None:
     subprocess.Popen(  # noqa: S603 - our own program and a checked host name
         command, stdin=null, stdout=null, stderr=null, start_new_session=True
     )
+
+
+def _inheritable() -> list[int]:
+    """Return the file descriptors that a child process would inherit; where /proc is, more."""
+    try:
+        return [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        limit = min(os.sysconf("SC_OPEN_MAX"), _DESCRIPTORS)
+        return [number for number in range(limit) if _is_inheritable(number)]
+
+
+def _is_inheritable(number: int) -> bool:
+    """Whether a file descriptor is open, and is so for a child process."""
+    try:
+        return os.get_inheritable(number)
+    except OSError:
+        return False
 
 
 def age() -> float:

@@ -659,9 +659,11 @@ static bool put_back(const struct text *request)
 
 #ifdef PROGRAM /* a program of an installed Python */
 
-static void start(char **argv)
+/* Become that program, or return its path, with errno. */
+static const char *start(char **argv)
 {
     execv(PROGRAM, argv);
+    return PROGRAM;
 }
 
 #else /* the interpreter in the directory that this executable is in */
@@ -692,9 +694,11 @@ static void put_beside(struct text *to, const char *name)
     put_string(to, name);
 }
 
-/* The loader is named as the program, for what lists processes, and finds the libraries from where
+/* Become the interpreter, or return the path of what could not be started, with errno.
+ *
+ * The loader is named as the program, for what lists processes, and finds the libraries from where
  * the interpreter is: a path given to it would end at a colon. */
-static void start(char **argv)
+static const char *start(char **argv)
 {
     static char loader_buffer[PATH_MAX], python_buffer[PATH_MAX], script_buffer[PATH_MAX];
     char *own[] = {
@@ -713,11 +717,12 @@ static void start(char **argv)
     char **command = calloc(count + given + 1, sizeof *command);
     errno = command ? ENAMETOOLONG : ENOMEM;
     if (!command || loader.spoilt || python.spoilt || script.spoilt)
-        return;
+        return argv[0];
     memcpy(command, own, sizeof own);
     memcpy(command + count, argv, given * sizeof *argv);
     hide_variables();
     execv(loader.bytes, command);
+    return loader.bytes;
 }
 
 #endif
@@ -725,12 +730,14 @@ static void start(char **argv)
 /* Become the Python program. If that fails, say so as in the protocol: on stdout, with status 1. */
 static int hand_over(char **argv)
 {
-    char buffer[1024];
+    char buffer[PATH_MAX + 512];
     struct text sorry = TEXT(buffer);
-    start(argv);
+    const char *path = start(argv), *reason = strerror(errno);
     bool forbidden = errno == EACCES || errno == EPERM;
     put_string(&sorry, EXECUTABLE ": its interpreter cannot be started: ");
-    put_string(&sorry, strerror(errno));
+    put_string(&sorry, path ? path : "?");
+    put_string(&sorry, ": ");
+    put_string(&sorry, reason);
     put_string(&sorry, forbidden
                            ? "; is its file system mounted with noexec, or do SELinux, fapolicyd "
                              "or a seccomp profile forbid it?\n"

@@ -57,8 +57,11 @@ PATHS = (
 pytestmark = pytest.mark.needs("Linux", "cc", "make")
 
 
-def build(directory: Path, target: str, program: Path = EXECUTABLE) -> Path:
-    """Build a target of the front door's Makefile in `directory`, to hand over to `program`."""
+def build(directory: Path, target: str, program: Path | str = EXECUTABLE) -> Path:
+    """Build a target of the front door's Makefile in `directory`, to hand over to `program`.
+
+    Without a program ("") it starts the interpreter in its own directory.
+    """
     out = directory / target
     command = ["make", "-s", "-C", str(SOURCE), f"OUT={directory}", f"PROGRAM={program}", str(out)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
@@ -540,8 +543,9 @@ int main(int argc, char **argv)
 class Fronts:
     """Front doors with different programs behind them.
 
-    `python` has the installed executable, `alone` none, `teller` a program that tells how it was
-    started, `sanitized` the installed executable too, and sanitizers.
+    `python` has the installed executable, `alone` none, `teller` the directory of the packages, in
+    which the loader is a program that tells how it was started, `sanitized` the installed
+    executable too, and sanitizers.
     """
 
     python: Path
@@ -554,17 +558,18 @@ class Fronts:
 def fronts(tmp_path_factory: pytest.TempPathFactory) -> Fronts:
     """Build the front doors."""
     directory = tmp_path_factory.mktemp("fronts")
-    teller = directory / "program"
-    command = ["cc", "-D_GNU_SOURCE", "-x", "c", "-o", str(teller), "-"]
+    loader = directory / "teller" / "program" / "docker-credential-ecr"
+    loader.parent.mkdir(parents=True)
+    command = ["cc", "-D_GNU_SOURCE", "-x", "c", "-o", str(loader), "-"]
     subprocess.run(command, input=TELLER.encode(), check=True)
     built = []
     for name, target, program in (
         ("python", "docker-credential-ecr", EXECUTABLE),
         ("alone", "docker-credential-ecr", directory / "missing"),
-        ("teller", "docker-credential-ecr", teller),
+        ("teller", "docker-credential-ecr", ""),
         ("sanitized", "sanitized", EXECUTABLE),
     ):
-        (directory / name).mkdir()
+        (directory / name).mkdir(exist_ok=True)
         file = build(directory / name, target, program)
         built.append(file.rename(file.with_name("docker-credential-ecr")))
     return Fronts(*built)
@@ -633,7 +638,7 @@ def refusal(helper: Helper, fronts: Fronts, env: dict[str, str | None]) -> Resul
     return helper.get(HOST, env=env)
 
 
-SORRY = b"docker-credential-ecr: its program cannot be started: "
+SORRY = b"docker-credential-ecr: its interpreter cannot be started: "
 
 
 @pytest.mark.parametrize(
@@ -661,7 +666,9 @@ def test_where_it_is_not_sure_it_gives_no_answer(
     result = refusal(warm, fronts, env)
     assert (result.status, result.stderr) == (1, b"")
     assert result.stdout.startswith(SORRY)
-    assert result.stdout.endswith(b"/missing\n")
+    assert result.stdout.endswith(
+        b"/missing: No such file or directory; install all of its directory\n"
+    )
     assert refusal(warm, fronts, {}).status == 0
 
 
@@ -740,8 +747,58 @@ def test_everything_else_is_handed_over_unchanged(
         result = helper.run(*arguments, stdin=b"some\0thing\xff", argv0=name)
         head, _, stdin = result.stdout.partition(b"\n\n")
         variables = [f"{key}={value}" for key, value in helper.env.items()]
-        assert head.decode().split("\n") == [called, *arguments, *variables]
+        variables.append("LC_ALL=C")
+        assert head.decode().split("\n") == [*started(fronts, called), *arguments, *variables]
         assert (stdin, result.status, result.stderr) == (b"some\0thing\xff", 7, b"")
+
+
+def started(fronts: Fronts, called: str) -> list[str]:
+    """Return how the interpreter in the directory of `fronts.teller` is started, by a name."""
+    program = f"{fronts.teller.parent}/program"
+    loader = [called, "--inhibit-cache", "--library-path", "$ORIGIN/lib"]
+    return [*loader, f"{program}/python3", "-I", "-X", "utf8", f"{program}/start.pyc", called]
+
+
+def test_what_would_steer_the_loader_is_hidden(helper: Helper, fronts: Fronts) -> None:
+    """And nothing else; the start of the program makes the names right again."""
+    helper.executable = fronts.teller
+    hidden = {"LD_PRELOAD": "a", "LD_": "", "LD_AUDIT": "b=c", "GLIBC_TUNABLES": "d", "LC_ALL": "e"}
+    plain = {"LDX": "f", "PYTHONHOME": "g", "LC_CTYPE": "h", "LANG": "i", "GLIBC_TUNABLE": "j"}
+    result = helper.run("list", env={**hidden, **plain})
+    seen = dict(
+        line.split("=", 1) for line in result.out.split("\n\n")[0].split("\n") if "=" in line
+    )
+    assert "LC_ALL" in seen
+    assert seen.pop("LC_ALL") == "C"
+    changed = {chr(ord(name[0]) & 0x1F) + name[1:]: text for name, text in hidden.items()}
+    assert seen == {**helper.env, **changed, **plain}
+
+
+FORBIDDEN = (
+    "is its file system mounted with noexec, "
+    "or do SELinux, fapolicyd or a seccomp profile forbid it?"
+)
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (None, "No such file or directory; install all of its directory"),
+        (0o644, f"Permission denied; {FORBIDDEN}"),
+    ],
+)
+def test_a_directory_that_cannot_start_says_so(
+    helper: Helper, fronts: Fronts, tmp_path: Path, mode: int | None, said: str
+) -> None:
+    """On stdout, as in the protocol, with what the kernel said of it."""
+    helper.executable = Path(shutil.copy(fronts.teller, tmp_path))
+    loader = tmp_path / "program" / "docker-credential-ecr"
+    if mode is not None:
+        loader.parent.mkdir()
+        loader.write_bytes(b"")
+        loader.chmod(mode)
+    expected = f"docker-credential-ecr: its interpreter cannot be started: {loader}: {said}\n"
+    assert helper.run("list") == Result(1, expected.encode(), b"")
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 4097, 65535, 65536, 65537, 65538, 300_000])
@@ -805,23 +862,23 @@ def test_a_reader_that_went_away_is_no_success(warm: Helper, fronts: Fronts) -> 
     assert process.returncode == 1
 
 
-def test_the_program_is_found_from_the_executable(
+def test_the_interpreter_is_found_from_the_executable(
     helper: Helper, tmp_path: Path, fronts: Fronts
 ) -> None:
-    """A relative program starts where the front door is, wherever that is and however called."""
-    (tmp_path / "a").mkdir()
-    file = build(tmp_path / "a", "docker-credential-ecr", Path("../b/program"))
-    (tmp_path / "a").rename(tmp_path / "moved")
-    (tmp_path / "b").mkdir()
-    shutil.copy(fronts.teller.parent.parent / "program", tmp_path / "b" / "program")
-    helper.executable = tmp_path / "moved" / file.name
+    """It starts in the directory that the front door is in, wherever that is and however called."""
+    moved = tmp_path / "a $ORIGIN; moved"
+    shutil.copytree(fronts.teller.parent, moved)
+    helper.executable = moved / fronts.teller.name
     assert helper.run("list").status == 7
-    for relative in (f"moved/{file.name}", f"./moved/../moved/{file.name}"):
+    for relative in (
+        "a $ORIGIN; moved/docker-credential-ecr",
+        "./a $ORIGIN; moved/../a $ORIGIN; moved/docker-credential-ecr",
+    ):
         assert subprocess.run([relative, "list"], cwd=tmp_path, check=False).returncode == 7
     assert helper.run("list", argv0="docker-credential-ecr-login").status == 7
     found = subprocess.run(
         ["docker-credential-ecr", "list"],
-        env={"PATH": str(tmp_path / "moved")},
+        env={"PATH": str(moved)},
         capture_output=True,
         check=False,
     )
