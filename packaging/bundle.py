@@ -1,4 +1,4 @@
-"""What is in the directory beside the program: data of libraries, licences, and the list of it all."""
+"""What is in the directory beside the program: data of libraries, licences, an SBOM."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ SHARED = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-confi
 
 # The licences that the copyright files of Debian only name.
 TEXTS = ("Apache-2.0", "GPL-3", "LGPL-2.1")
-# By name of the wheel or of Debian's source package. Whoever adds one says here what its licence is.
+# By name of the wheel or of Debian's source package; whoever adds one says here what it has.
 LICENCES = {
     "awscrt": "Apache-2.0",
     "boto3": "Apache-2.0",

@@ -1,4 +1,4 @@
-"""Programs and libraries in ELF, of whatever processor: what they need, and what is changed in them.
+"""Programs and libraries in ELF, of whatever processor: what they need, and what is changed.
 
 What Debian built for a whole system is made to look at nothing of the machine that it runs on. Each
 change keeps the length of what it replaces, and fails the build if that is not there as expected.

@@ -136,7 +136,7 @@ def sites() -> list[str]:
 
 def fetch_wheels(wheels: Sequence[Input], machine: str) -> None:
     """Have pip fetch these wheels, if one is missing. Raises InputError."""
-    if all([is_there(one) for one in wheels]):
+    if all(map(is_there, wheels)):
         return
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
         for one in wheels:
@@ -149,7 +149,7 @@ def fetch_wheels(wheels: Sequence[Input], machine: str) -> None:
             stdout=subprocess.DEVNULL,
             check=False,
         )
-    if done.returncode or not all([is_there(one) for one in wheels]):
+    if done.returncode or not all(map(is_there, wheels)):
         raise InputError("pip could not fetch the locked wheels: see above, or make lock")
 
 
@@ -170,42 +170,34 @@ def platform(machine: str) -> list[str]:
 def newest_packages() -> Iterator[Input]:
     """Yield PACKAGES for each processor, as this machine's apt finds them. Raises InputError."""
     with tempfile.TemporaryDirectory() as state:
-        apt = ["-o", f"Dir::State={state}", "-o", f"Dir::Cache={state}"]
+        apt = ["-qq", "-o", f"Dir::State={state}", "-o", f"Dir::Cache={state}"]
         apt += ["-o", "Dir::State::status=/dev/null", "-o", "APT::Sandbox::User="]
-        (Path(state) / "lists").mkdir()
         for name in DEBIAN_NAMES.values():
             apt += ["-o", f"APT::Architectures::={name}"]
-        said("apt-get", *apt, "-qq", "update")
-        known = sites()
+        (Path(state) / "lists").mkdir()
+        said("apt-get", *apt, "update")
         for machine, debian in DEBIAN_NAMES.items():
             for name in PACKAGES:
-                asked = f"{name}:{debian}"
-                line = said("apt-get", *apt, "-qq", "--print-uris", "download", asked)
-                url, file, _, digest = line.split()
-                shown = said("apt-cache", *apt, "show", "--no-all-versions", asked)
-                fields = dict(row.split(": ", 1) for row in shown.splitlines() if ": " in row)
-                yield package(url.strip("'"), unquote(file), digest, fields, machine, known)
+                yield {**newest_package(apt, f"{name}:{debian}"), "machine": machine}
 
 
-def package(  # noqa: PLR0913 - what apt says, in its parts
-    url: str, file: str, digest: str, fields: Mapping[str, str], machine: str, known: Sequence[str]
-) -> Input:
-    """Return the input that apt describes so. Raises InputError if it is of no known archive."""
-    for site in known:
-        if url.startswith(f"{site}/"):
-            source, _, version = fields.get("Source", fields["Package"]).partition(" ")
-            return {
-                "name": fields["Package"],
-                "version": fields["Version"],
-                "machine": machine,
-                "source": source,
-                "source_version": version.strip("()") or fields["Version"],
-                "file": file,
-                "archive": site.rpartition("/")[2],
-                "path": url.removeprefix(f"{site}/"),
-                "sha256": digest.removeprefix("SHA256:"),
-            }
-    raise InputError(f"{url} is of none of apt's archives")
+def newest_package(apt: Sequence[str], name: str) -> Input:
+    """Return a package as apt describes it, but for its processor. Raises InputError."""
+    url, file, _, digest = said("apt-get", *apt, "--print-uris", "download", name).split()
+    shown = said("apt-cache", *apt, "show", "--no-all-versions", name)
+    fields = dict(line.split(": ", 1) for line in shown.splitlines() if ": " in line)
+    source, _, version = fields.get("Source", fields["Package"]).partition(" ")
+    site = next(site for site in sites() if url.startswith(f"'{site}/"))
+    return {
+        "name": fields["Package"],
+        "version": fields["Version"],
+        "source": source,
+        "source_version": version.strip("()") or fields["Version"],
+        "file": unquote(file),
+        "archive": site.rpartition("/")[2],
+        "path": url.strip("'").removeprefix(f"{site}/"),
+        "sha256": digest.removeprefix("SHA256:"),
+    }
 
 
 def newest_wheels() -> Iterator[Input]:

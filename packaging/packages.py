@@ -168,7 +168,8 @@ def common(name: str, version: str, description: str) -> dict[str, Any]:
         "description": description,
         "license": "Apache-2.0",
         "mtime": WHEN,
-        "rpm": {"buildhost": "localhost"},
+        "deb": {"compression": "xz"},
+        "rpm": {"buildhost": "localhost", "compression": "xz"},
     }
 
 

@@ -9,15 +9,14 @@ Run it with a Python that has this project's extra `packaging`: `python packagin
 .tar.xz. The build is reproducible; SOURCE_DATE_EPOCH is the time in the files.
 """
 
-import ast
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import bundle
@@ -39,10 +38,8 @@ LOADED_BY_NAME = "libgcc_s.so.1"  # by the C library, where a thread ends
 
 def version() -> str:
     """Return the program's version."""
-    (line,) = (ROOT / PROGRAM / "__init__.py").read_text().splitlines()[-1:]
-    value = ast.literal_eval(line.partition("=")[2].strip())
-    assert isinstance(value, str)
-    return value
+    (found,) = re.findall('__version__ = "(.+)"', (ROOT / PROGRAM / "__init__.py").read_text())
+    return str(found)
 
 
 class Inputs:
@@ -111,7 +108,7 @@ def front_door(machine: str, zig: Path, target: Path) -> None:
 
 
 def compiler() -> Path:
-    """Return the C compiler, unpacked where it has been fetched to: 400 MB, which take their time."""
+    """Return the C compiler, unpacked where it was fetched to: 400 MB take their time."""
     wheel = inputs.fetch_compiler(platform.machine())
     place = wheel.with_suffix("")
     if not place.exists():

@@ -752,8 +752,10 @@ int main(int argc, char **argv)
     struct text request = TEXT(request_buffer), answer = TEXT(answer_buffer);
     struct timespec now;
 
-    /* If the caller closed a stream, a file opened here would take its number: hand over. */
-    bool get = argc == 2 && !strcmp(argv[1], "get") && !clock_gettime(CLOCK_REALTIME, &now);
+    /* If the caller closed a stream, a file opened here would take its number: hand over. At a
+     * terminal the Python program says first what to type. */
+    bool get = argc == 2 && !strcmp(argv[1], "get") && !clock_gettime(CLOCK_REALTIME, &now) &&
+               !isatty(0);
     for (int stream = 0; stream < 3; stream++)
         get = get && fcntl(stream, F_GETFD) >= 0;
     if (!get)

@@ -1,19 +1,19 @@
 """Find the modules that the program can reach, and write them as bytecode.
 
 Run by the interpreter of Debian's packages, so that the bytecode is its own whatever Python runs
-the build: `python3.11 compile.py LIBRARIES TARGET`. LIBRARIES is a directory with the sources of the
-program and of the libraries. TARGET/lib/python3.11 gets the standard library, with the program and
-the libraries in site-packages, and TARGET/start.pyc the start. Extension modules, which are made
-for one processor, are not copied: their paths relative to TARGET/lib/python3.11 are printed.
+the build: `python3.11 compile.py LIBRARIES TARGET`. LIBRARIES is a directory with the sources of
+the program and of the libraries. TARGET/lib/python3.11 gets the standard library, with the program
+and the libraries in site-packages, and TARGET/start.pyc the start. Extension modules, which are
+made for one processor, are not copied: their paths relative to TARGET/lib/python3.11 are printed.
 
 The bytecode is never compared with a source: there is none, and no time of a file counts.
 """
 
 import pkgutil
+import py_compile
 import sys
 from modulefinder import Module, ModuleFinder
 from pathlib import Path
-from py_compile import PycInvalidationMode, compile
 
 START = Path(__file__).with_name("start.py")
 PROGRAM = "ecr_credential_helper"
@@ -63,8 +63,9 @@ def main() -> None:
     for path, file in sorted(sources.items()):
         compiled = target / path.with_suffix(".pyc")
         compiled.parent.mkdir(parents=True, exist_ok=True)
-        unchecked = PycInvalidationMode.UNCHECKED_HASH
-        compile(str(file), str(compiled), str(path), doraise=True, invalidation_mode=unchecked)
+        unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+        names = (str(file), str(compiled), str(path))
+        py_compile.compile(*names, doraise=True, invalidation_mode=unchecked)
 
 
 if __name__ == "__main__":

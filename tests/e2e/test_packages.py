@@ -1,27 +1,22 @@
 """A real engine pulls with every form that the program is given out in, and builds its image."""
 
+import filecmp
 import json
-import shutil
+import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.loopback import Loopback
 from tests.support.entries import secret_of
-from tests.support.forms import FORMS, NAME, ROOT, by_directory
+from tests.support.forms import FORMS, NAME, below, by_directory, only, run
 from tests.support.needs import SYSTEM_PATH
 
 from .clients import Seed
 from .conftest import CLI
 from .rig import PRIVATE, Rig
 from .users import User
-
-# What the recipe says that the program needs of the image that copies it.
-GLIBC = (
-    "/lib64/ld-linux-x86-64.so.2",
-    *(f"/lib/x86_64-linux-gnu/lib{name}" for name in ("c.so.6", "dl.so.2", "m.so.6")),
-    "/lib/x86_64-linux-gnu/libpthread.so.0",
-)
 
 
 @pytest.fixture
@@ -47,19 +42,23 @@ def test_docker_pulls_with_it(
     assert anybody.config.read_bytes() == config
 
 
+@pytest.mark.needs("skopeo")
 def test_other_images_copy_it(anybody: User, aws: Loopback, tmp_path: Path) -> None:
-    """In an image with nothing but glibc in it, as its recipe says, it answers cold and warm."""
-    directory = by_directory(tmp_path).parent
-    image = ("-o", "standalone", "image", f"FROZEN={directory.parent}")
-    anybody.run("make", "-C", ROOT, *image)
+    """In an image with nothing else in it, it answers cold and warm."""
+    archive = f"oci-archive:{only(f'{NAME}-*-image.tar')}"
+    socket = anybody.variables["DOCKER_HOST"]
+    run(
+        "skopeo",
+        "copy",
+        "--quiet",
+        f"--dest-daemon-host={socket}",
+        archive,
+        f"docker-daemon:{NAME}:it",
+    )
     consumer = tmp_path / "consumer"
-    for library in GLIBC:
-        target = consumer / "glibc" / library.removeprefix("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(library, target)
+    consumer.mkdir()
     (consumer / "Dockerfile").write_text(
-        f"FROM {NAME} AS helper\nFROM scratch\nCOPY glibc /\n"
-        f"COPY --from=helper /opt/{NAME} /opt/{NAME}\n"
+        f"FROM {NAME}:it AS helper\nFROM scratch\nCOPY --from=helper /opt/{NAME} /opt/{NAME}\n"
     )
     anybody.docker("build", "--tag", "consumer", consumer)
     variables = {**aws.environment(with_keys=True), "HOME": "/home"}
@@ -71,3 +70,26 @@ def test_other_images_copy_it(anybody: User, aws: Loopback, tmp_path: Path) -> N
     assert answers[0] == answers[1]
     assert secret_of(json.loads(answers[0]))
     assert aws.count("ecr") == 1
+
+
+@pytest.mark.needs("skopeo")
+@pytest.mark.parametrize(("architecture", "machine"), [("amd64", "x86_64"), ("arm64", "aarch64")])
+def test_the_image_is_for_both_processors(tmp_path: Path, architecture: str, machine: str) -> None:
+    """Each finds its own directory in it, as it is in the archive for download."""
+    archive = f"oci-archive:{only(f'{NAME}-*-image.tar')}"
+    run("skopeo", "--override-arch", architecture, "copy", archive, f"dir:{tmp_path}/image")
+    manifest = json.loads((tmp_path / "image" / "manifest.json").read_text())
+    config, (layer,) = manifest["config"], manifest["layers"]
+    assert blob(tmp_path, config)["architecture"] == architecture
+    with tarfile.open(tmp_path / "image" / layer["digest"].partition(":")[2]) as packed:
+        packed.extractall(tmp_path / "root", filter="data")
+    expected = by_directory(tmp_path, machine).parent
+    files = sorted(below(expected))
+    copied = tmp_path / "root" / "opt" / NAME
+    assert files == sorted(below(copied))
+    assert filecmp.cmpfiles(expected, copied, files, shallow=False) == (files, [], [])
+
+
+def blob(directory: Path, descriptor: dict[str, str]) -> Any:
+    """Return a document of an image."""
+    return json.loads((directory / "image" / descriptor["digest"].partition(":")[2]).read_text())

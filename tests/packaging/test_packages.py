@@ -5,7 +5,10 @@
 
 import ast
 import filecmp
+import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,15 +19,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.loopback import USER_KEY, USER_SECRET, Loopback
+from tests.loopback import Loopback
 from tests.support.entries import HOST, LIFE, rewrite, secret_of, until
 from tests.support.forms import (
+    DEBIAN,
     DROP_IN,
     FORMS,
     INSTALL,
+    MACHINE,
     NAME,
     PACKAGES,
     ROOT,
+    below,
     by_directory,
     by_package,
     deb_tool,
@@ -40,13 +46,11 @@ from tests.support.needs import check
 
 PACKAGE = "ecr_credential_helper"
 LOWEST = ("boto3==1.41.0", "botocore==1.41.0", "platformdirs==4.14.0")
-# A script is not told by the kernel what it was called by.
-NAMELESS = ("apk",)
 
 pytestmark = pytest.mark.needs("Linux")
 
 
-def live(helper: Helper, aws: Loopback, executable: Path, called: str = DROP_IN) -> None:
+def live(helper: Helper, aws: Loopback, executable: Path) -> None:
     """Use an installed program: cold, warm, half way, listed, erased, renamed."""
     helper.executable = executable
     first = helper.get(HOST)
@@ -60,14 +64,14 @@ def live(helper: Helper, aws: Loopback, executable: Path, called: str = DROP_IN)
     assert helper.run("list").answer == {f"https://{HOST}": "AWS"}
     assert helper.run("erase", stdin=HOST.encode()) == Result(0, b"", b"")
     version = helper.run("version", argv0=DROP_IN).out
-    assert version.startswith(f"{called} (ecr-credential-helper) ")
+    assert version.startswith(f"{DROP_IN} (ecr-credential-helper) ")
     assert helper.get("example.com").stdout == b"credentials not found in native keychain\n"
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_each_form_does_all_of_it(helper: Helper, aws: Loopback, tmp_path: Path, form: str) -> None:
     """Installed where nothing else is, it works with a loopback AWS."""
-    live(helper, aws, FORMS[form](tmp_path), NAME if form in NAMELESS else DROP_IN)
+    live(helper, aws, FORMS[form](tmp_path))
 
 
 def sources(*names: str) -> set[str]:
@@ -98,9 +102,10 @@ def test_two_builds_make_the_same_bytes(tmp_path: Path) -> None:
         "build", "dist", ".venv*", ".git", "node_modules", "__pycache__"
     )
     shutil.copytree(ROOT, copy, ignore=ignored)
-    with tarfile.open(only(f"{NAME}-*.tar.gz")) as archive:
+    with tarfile.open(only(f"{NAME}-*-linux-{MACHINE}.tar.gz")) as archive:
         time = archive.getmembers()[0].mtime
-    run("make", "-C", copy, "packages", f"PYTHON={sys.executable}", SOURCE_DATE_EPOCH=str(time))
+    variables = {"SOURCE_DATE_EPOCH": str(time), "INPUTS": str(ROOT / "build" / "inputs")}
+    run("make", "-C", copy, "packages", f"PYTHON={sys.executable}", **variables)
     same_bytes(PACKAGES, copy / "dist")
 
 
@@ -170,47 +175,54 @@ def test_a_warm_get_starts_no_python(helper: Helper, standalone: Path) -> None:
     assert helper.get(HOST) == token
 
 
-def test_what_it_starts_has_the_environment_that_it_was_given(
-    helper: Helper, standalone: Path
-) -> None:
-    """A credential_process loads its own libraries, not those of the frozen program."""
-    helper.executable = standalone / NAME
-    keys = f'{{"Version":1,"AccessKeyId":"{USER_KEY}","SecretAccessKey":"{USER_SECRET}"}}'
-    script = helper.home / "process.sh"
-    script.write_text(f"#!/bin/sh\n/usr/bin/env >{helper.home}/seen\necho '{keys}'\n")
-    script.chmod(0o700)
-    (helper.home / ".aws").mkdir()
-    (helper.home / ".aws" / "config").write_text(f"[default]\ncredential_process = {script}\n")
-    for number, libraries in enumerate((None, "/some/where")):
-        env: dict[str, str | None] = {"LD_LIBRARY_PATH": libraries, "AWS_A": str(number)}
-        env |= {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
-        assert secret_of(helper.get(HOST, env=env).answer)
-        seen = (helper.home / "seen").read_text().splitlines()
-        assert ("LD_LIBRARY_PATH=/some/where" in seen) == bool(libraries)
-        names = {line.partition("=")[0] for line in seen} - {"PWD", "SHLVL", "_", "OLDPWD"}
-        given = {name for name, value in {**helper.env, **env}.items() if value is not None}
-        assert names - {"LC_CTYPE"} == given
-
-
-def test_it_keeps_licences_and_forgets_its_builder(standalone: Path) -> None:
-    """Licences and notices of all that is inside, and no path where it was built."""
-    kept = {path.name for path in (standalone / "licenses").iterdir()}
-    assert {"awscrt", "boto3", "botocore", "pyinstaller", "python", "urllib3"} <= kept
-    assert (standalone / "licenses" / "botocore" / "NOTICE").exists()
-    data = {path.name for path in (standalone / "program/_internal/botocore/data").iterdir()}
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_it_keeps_licences_and_says_what_it_is_made_of(tmp_path: Path, machine: str) -> None:
+    """All in the SBOM has a licence, Debian's packages a place of their sources; and the size."""
+    directory = by_directory(tmp_path, machine).parent
+    bill = json.loads((directory / "sbom.cdx.json").read_text())
+    components = {component["name"]: component for component in bill["components"]}
+    kept = {path.name for path in (directory / "licenses").iterdir()}
+    assert set(components) <= kept
+    assert {"awscrt", "botocore", "libc6", "libssl3", "python3.11-minimal"} <= set(components)
+    for component in components.values():
+        assert component["licenses"][0]["expression"]
+        if component["purl"].startswith("pkg:deb/"):
+            (source,) = component["externalReferences"]
+            assert source["url"].startswith("https://snapshot.debian.org/package/")
+            assert f"arch={ {'x86_64': 'amd64', 'aarch64': 'arm64'}[machine] }" in component["purl"]
+    assert "LESSER GENERAL PUBLIC" in (directory / "licenses/common-licenses/LGPL-2.1").read_text()
+    assert (directory / "licenses" / "botocore" / "NOTICE").exists()
+    data = {path.name for path in directory.glob("program/lib/*/site-packages/botocore/data/*")}
     assert {"ecr", "ecr-public", "sts", "sso", "sso-oidc", "signin", "endpoints.json"} <= data
     assert len(data) == 10
-    for path in standalone.rglob("*.so*"):
-        assert "(RUNPATH)" not in run("readelf", "-d", path)
+    blocks = sum(path.lstat().st_blocks for path in directory.rglob("*"))
+    assert blocks * 512 <= 40e6
+    assert only(f"{directory.name}.tar.xz").stat().st_size <= 12e6
+
+
+def test_both_archives_hold_the_same(tmp_path: Path) -> None:
+    """The .tar.gz, and the smaller .tar.xz."""
+    one, other = (by_directory(tmp_path / kind, kind=kind).parent for kind in ("gz", "xz"))
+    files = sorted(below(one))
+    assert files == sorted(below(other))
+    assert filecmp.cmpfiles(one, other, files, shallow=False) == (files, [], [])
+
+
+def test_the_lock_is_what_the_builders_directory_was_made_of() -> None:
+    """Each input has its hash, and each package of Debian its version for both processors."""
+    lock = json.loads((ROOT / "packaging" / "inputs.json").read_text())
+    versions: dict[str, set[str]] = {}
+    for one in (*lock["debian"], *lock["python"]):
+        assert re.fullmatch("[0-9a-f]{64}", one["sha256"])
+        file = ROOT / "build" / "inputs" / one["file"]
+        if file.exists():
+            assert hashlib.sha256(file.read_bytes()).hexdigest() == one["sha256"]
+    for one in lock["debian"]:
+        versions.setdefault(one["name"], set()).add(one["version"])
+    assert all(len(found) == 1 for found in versions.values())
 
 
 # Packages of Linux distributions
-
-
-def below(directory: Path) -> set[str]:
-    """Return every file below a directory, by its path in it."""
-    files = (path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir())
-    return {str(path.relative_to(directory)) for path in files}
 
 
 @pytest.mark.needs("root", "rpm", "dpkg")
@@ -257,7 +269,7 @@ def test_a_package_has_what_its_users_look_for(tmp_path: Path, kind: str) -> Non
 
 
 @pytest.mark.needs("lintian")
-@pytest.mark.parametrize("pattern", [f"{NAME}_*.deb", f"{DROP_IN}_*.deb"])
+@pytest.mark.parametrize("pattern", [f"{NAME}_*_{DEBIAN}.deb", f"{DROP_IN}_*.deb"])
 def test_lintian_has_nothing_to_say(pattern: str) -> None:
     """Beyond what its overrides explain."""
     command = ("lintian", "--allow-root", "--fail-on", "error,warning", only(pattern))
@@ -277,40 +289,37 @@ def apk_info(file: Path) -> dict[str, list[str]]:
     return fields
 
 
-def test_alpine_is_told_what_it_needs() -> None:
-    """Its Python, and not beside AWS's helper under that helper's name."""
-    program, drop_in = only(f"{NAME}_*.apk"), only(f"{DROP_IN}_*.apk")
-    assert apk_info(program)["depend"] == ["python3>=3.11"]
-    assert apk_info(program)["arch"] == [os.uname().machine]
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_no_package_needs_anything_of_the_distribution(machine: str) -> None:
+    """For both processors; and none is there beside AWS's helper under that helper's name."""
+    debian = {"x86_64": "amd64", "aarch64": "arm64"}[machine]
+    deb, rpm, apk = (
+        only(f"{NAME}_*_{debian}.deb"),
+        only(f"{NAME}-[0-9]*.{machine}.rpm"),
+        only(f"{NAME}_*_{machine}.apk"),
+    )
+    drop_in = only(f"{DROP_IN}_*.apk")
+    assert apk_info(apk)["arch"] == [machine]
+    assert "depend" not in apk_info(apk)
     assert apk_info(drop_in)["depend"] == [NAME, "!amazon-ecr-credential-helper"]
     assert apk_info(drop_in)["arch"] == ["noarch"]
+    check("dpkg", "rpm")
+    fields = run("dpkg-deb", "--field", deb, "Architecture", "Depends")
+    assert fields == f"Architecture: {debian}\n"
+    needs = run("rpm", "--query", "--package", "--requires", rpm).splitlines()
+    assert [line for line in needs if not line.startswith("rpmlib(")] == []
+    assert run("rpm", "--query", "--package", "--queryformat", "%{ARCH}", rpm) == machine
 
 
-# As Alpine's apk does: the files into the root, the scripts run with it as their root.
-ALPINE = """
-set -e
-mount -t tmpfs tmpfs "$1"
-mkdir "$1"/upper "$1"/work "$1"/root
-mount -t overlay -o lowerdir=/,upperdir="$1"/upper,workdir="$1"/work overlay "$1"/root
-tar -xzf "$2" -C "$1"/root --exclude='.*'
-tar -xzf "$2" -C "$1" .post-install .pre-deinstall
-cp "$1"/.post-install "$1"/.pre-deinstall "$1"/root
-chroot "$1"/root /.post-install
-find "$1"/root/usr/lib/docker-credential-ecr -name 'cli.*.pyc' | wc -l
-chroot "$1"/root /usr/bin/docker-credential-ecr version
-chroot "$1"/root /.pre-deinstall
-find "$1"/root/usr/lib/docker-credential-ecr -name '*.pyc' | wc -l
-"""
-
-
-@pytest.mark.needs("root", "/usr/bin/python3", "unshare")
-def test_bytecode_of_alpine_is_made_and_removed(tmp_path: Path) -> None:
-    """By the scripts of the package, so that root's files are not slow for everybody else."""
-    check("unshare --mount")
-    command = ("unshare", "--mount", "sh", "-c", ALPINE, "sh", tmp_path, only(f"{NAME}_*.apk"))
-    made, version, left = run(*command).splitlines()
-    assert (made, left) == ("1", "0")
-    assert version.startswith(f"{NAME} (ecr-credential-helper) ")
+@pytest.mark.parametrize("kind", INSTALL)
+def test_the_loader_is_where_confined_programs_may_run_it(tmp_path: Path, kind: str) -> None:
+    """SELinux labels /usr/libexec bin_t, and a loader in a directory called lib ld_so_t."""
+    by_package(kind)(tmp_path)
+    link = tmp_path / kind / "usr/bin" / NAME
+    assert os.readlink(link) == f"../libexec/{NAME}/{NAME}"
+    loader = link.resolve().parent / "program" / NAME
+    assert os.access(loader, os.X_OK)
+    assert "lib" not in loader.relative_to(tmp_path / kind).parts
 
 
 # What others build from

@@ -85,6 +85,12 @@ def by_directory(directory: Path, machine: str = MACHINE, kind: str = "gz") -> P
     return unpacked / NAME
 
 
+def below(directory: Path) -> set[str]:
+    """Return every file below a directory, by its path in it."""
+    files = (path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {str(path.relative_to(directory)) for path in files}
+
+
 def deb_tool(root: Path) -> list[str | Path]:
     """Return dpkg, for a root of its own."""
     (root / "var/lib/dpkg").mkdir(parents=True, exist_ok=True)
