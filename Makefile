@@ -9,7 +9,7 @@ WORKERS ?= auto
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 NODE_CLIENTS := tests/e2e/node/node_modules/.package-lock.json
-SOURCES := pyproject.toml README.md $(wildcard bin/* packaging/*.py ecr_credential_helper/*.py ecr_credential_helper/*/*.py)
+SOURCES := pyproject.toml README.md $(wildcard packaging/*.py ecr_credential_helper/*.py ecr_credential_helper/*/*.py)
 
 .PHONY: demo test lint bench aws-helper fleet clients man torture clean
 
@@ -65,7 +65,7 @@ clean:
 	rm -rf $(VENV) build dist
 
 # $(call environment,DIRECTORY,EXTRAS): a virtual environment with this package and what it needs,
-# or what is missing for one and how to get it.
+# or what is missing for one and how to get it. An older pip's script of the program imports `re`.
 define environment
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "make: Python 3.11 or newer is needed: install it (Debian, Ubuntu: apt-get install" \
@@ -74,8 +74,9 @@ define environment
 		echo "make: $(PYTHON) has no module venv: install it (Debian, Ubuntu: apt-get install" \
 			"python3-venv)" >&2; exit 1; }
 	$(1)/bin/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(1)
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check '.[$(2)]' || { \
-		echo "make: the packages in pyproject.toml could not be installed: is PyPI reachable from here?" \
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.2' && \
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check '.[$(2)]' || { \
+		echo "make: pip 25.2 or newer and the packages in pyproject.toml could not be installed: is PyPI reachable from here?" \
 			"pip takes another index from PIP_INDEX_URL, a proxy from HTTPS_PROXY" >&2; exit 1; }
 	touch $@
 endef

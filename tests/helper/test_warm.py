@@ -1,9 +1,11 @@
 """A warm get: what the process loads."""
 
 import importlib.util
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,18 @@ HEAVY = (
 # The interpreter reports each module at the moment it is loaded, however the process ends.
 REPORT = {"PYTHONPROFILEIMPORTTIME": "1"}
 
+# What pip wrote before 25.2.
+OLDER_SCRIPT = """\
+#!{python}
+# -*- coding: utf-8 -*-
+import re
+import sys
+from ecr_credential_helper.cli import main
+if __name__ == '__main__':
+    sys.argv[0] = re.sub(r'(-script\\.pyw|\\.exe)?$', '', sys.argv[0])
+    sys.exit(main())
+"""
+
 
 def modules_in(report: bytes) -> set[str]:
     """Return the modules that an interpreter reports to have loaded."""
@@ -33,11 +47,19 @@ def modules_in(report: bytes) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in lines} - {"imported package"}
 
 
-def loaded_by_nothing(env: Mapping[str, str]) -> set[str]:
-    """Return the modules that the same interpreter loads to do nothing."""
-    command = [sys.executable, "-c", "pass"]
+def loaded_by(code: str, env: Mapping[str, str]) -> set[str]:
+    """Return the modules that the same interpreter loads to run some code."""
+    command = [sys.executable, "-c", code]
     run = subprocess.run(command, env={**env, **REPORT}, capture_output=True, check=True)
     return modules_in(run.stderr)
+
+
+@pytest.fixture
+def current(helper: Helper) -> Helper:
+    """Return the executable, if its script is one that imports nothing of its own."""
+    if b"\nimport re\n" in helper.executable.read_bytes():
+        needs.lacking("missing: a script by pip 25.2 or newer (upgrade pip, then install again)")
+    return helper
 
 
 def is_built_in(name: str) -> bool:
@@ -46,17 +68,31 @@ def is_built_in(name: str) -> bool:
     return spec is not None and spec.origin in ("built-in", "frozen")
 
 
-def test_a_warm_get_loads_our_modules_and_nothing_else_from_disk(helper: Helper) -> None:
+def test_a_warm_get_loads_our_modules_and_nothing_else_from_disk(current: Helper) -> None:
     """Beyond a bare interpreter there are only the modules it needs, and built-in ones."""
-    helper.get(HOST)
-    helper.get(HOST)
-    warm = helper.get(HOST, env=REPORT)
+    current.get(HOST)
+    current.get(HOST)
+    warm = current.get(HOST, env=REPORT)
     assert secret_of(warm.answer)
-    more = modules_in(warm.stderr) - loaded_by_nothing(helper.env)
+    more = modules_in(warm.stderr) - loaded_by("pass", current.env)
     ours = {name for name in more if name.partition(".")[0] == PACKAGE}
     assert ours == {PACKAGE, *(f"{PACKAGE}.{module}" for module in MODULES)}
     assert [name for name in sorted(more - ours) if not is_built_in(name)] == []
     assert not {name.partition(".")[0] for name in more}.intersection(HEAVY)
+
+
+def test_the_script_of_an_older_pip_adds_one_module(helper: Helper, tmp_path: Path) -> None:
+    """It imports `re`, and what `re` is made of; nothing more is loaded than with a newer one."""
+    helper.executable = tmp_path / "docker-credential-ecr"
+    helper.executable.write_text(OLDER_SCRIPT.format(python=sys.executable))
+    helper.executable.chmod(stat.S_IRWXU)
+    helper.get(HOST)
+    warm = helper.get(HOST, env=REPORT)
+    assert secret_of(warm.answer)
+    more = modules_in(warm.stderr) - loaded_by("import re", helper.env)
+    ours = {name for name in more if name.partition(".")[0] == PACKAGE}
+    assert ours == {PACKAGE, *(f"{PACKAGE}.{module}" for module in MODULES)}
+    assert [name for name in sorted(more - ours) if not is_built_in(name)] == []
 
 
 def test_the_report_shows_what_a_cold_get_loads(helper: Helper) -> None:
@@ -100,12 +136,12 @@ def test_a_get_past_the_half_life_loads_no_aws_code(helper: Helper) -> None:
     assert not {name for name in loaded if name.startswith(("boto", "urllib3", "platformdirs"))}
 
 
-def test_listing_loads_no_aws_code(helper: Helper) -> None:
+def test_listing_loads_no_aws_code(current: Helper) -> None:
     """A list is as light as a warm get."""
-    helper.get(HOST)
-    listed = helper.run("list", env=REPORT)
+    current.get(HOST)
+    listed = current.run("list", env=REPORT)
     assert listed.stdout == b'{"https://%s":"AWS"}\n' % HOST.encode()
-    more = modules_in(listed.stderr) - loaded_by_nothing(helper.env)
+    more = modules_in(listed.stderr) - loaded_by("pass", current.env)
     ours = {name for name in more if name.partition(".")[0] == PACKAGE}
     assert ours == {PACKAGE, *(f"{PACKAGE}.{module}" for module in MODULES)}
     assert not {name.partition(".")[0] for name in more}.intersection(HEAVY)

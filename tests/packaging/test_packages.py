@@ -33,6 +33,9 @@ from tests.support.forms import (
     below,
     by_directory,
     by_package,
+    by_pipx,
+    by_uv,
+    by_wheel,
     deb_tool,
     older,
     only,
@@ -113,12 +116,12 @@ def test_two_builds_make_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else() -> None:
-    """The modules, the script, the licence and what a wheel has to have."""
+    """The modules, the entry point, the licence and what a wheel has to have."""
     wheel = only("*.whl")
     stem = "-".join(wheel.name.split("-")[:2])
     assert wheel.name == f"{stem}-py3-none-any.whl"
     info = {f"{stem}.dist-info/{name}" for name in ("METADATA", "RECORD", "WHEEL")}
-    info |= {f"{stem}.dist-info/licenses/LICENSE", f"{stem}.data/scripts/{NAME}"}
+    info |= {f"{stem}.dist-info/licenses/LICENSE", f"{stem}.dist-info/entry_points.txt"}
     shared = f"{stem}.data/data/share"
     info |= {
         f"{shared}/man/man1/{NAME}.1",
@@ -128,15 +131,29 @@ def test_the_wheel_holds_the_package_and_nothing_else() -> None:
     }
     with zipfile.ZipFile(wheel) as archive:
         assert set(archive.namelist()) == sources(PACKAGE) | info
-        script = archive.read(f"{stem}.data/scripts/{NAME}")
-    assert script == (ROOT / "bin" / NAME).read_bytes()
+        entry_points = archive.read(f"{stem}.dist-info/entry_points.txt").decode()
+    assert entry_points == f"[console_scripts]\n{NAME} = {PACKAGE}.cli:main\n"
+
+
+@pytest.mark.parametrize("installed_by", [by_wheel, by_pipx, by_uv])
+@pytest.mark.parametrize("place", ["with a space", f"{'l' * 120}/{'o' * 120}"], ids=["", "long"])
+def test_the_wheel_works_wherever_it_is_installed(
+    helper: Helper,
+    aws: Loopback,
+    tmp_path: Path,
+    installed_by: Callable[[Path], Path],
+    place: str,
+) -> None:
+    """Where a path cannot be in a shebang, what installs it writes something else."""
+    (tmp_path / place).mkdir(parents=True)
+    live(helper, aws, installed_by(tmp_path / place))
 
 
 def test_the_sdist_holds_what_builds_and_tests_it() -> None:
     """The sources, the tests and the packaging, and nothing that was built."""
     with tarfile.open(only("*_helper-*.tar.gz")) as archive:
         names = {member.name.partition("/")[2] for member in archive.getmembers()}
-    files = sources(PACKAGE, "bin", "docs", "tests", "packaging", "Makefile")
+    files = sources(PACKAGE, "docs", "tests", "packaging", "Makefile")
     files |= {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"}
     files |= {"pyproject.toml", ".gitignore", "PKG-INFO"}
     assert names == files

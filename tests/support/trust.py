@@ -7,11 +7,9 @@ in the place of Amazon's first, among all the others. Nothing is downloaded.
 
 import re
 import shutil
-import subprocess
-import sys
-import sysconfig
-import venv
 from pathlib import Path
+
+from tests.support.installed import environment, script_for
 
 REPLACED = "Amazon Root CA 1"
 CERTIFICATE = re.compile(
@@ -60,33 +58,16 @@ def with_authority(text: str, pem: str) -> str:
 
 
 def _environment(executable: Path, directory: Path, pem: str) -> Path:
-    """Make a virtual environment that finds what this one has, but for a certifi of its own.
-
-    Lines of a .pth file are plain paths, so its Python starts as fast as any.
-    """
-    venv.create(directory, symlinks=True)
-    bases = {"base": str(directory), "platbase": str(directory)}
-    scripts = Path(sysconfig.get_path("scripts", "venv", bases))
-    site = Path(sysconfig.get_path("purelib", "venv", bases))
-    python = scripts / "python"
-    own = _search_path(python)
-    found = [path for path in _search_path(sys.executable) if path not in own]
-    (site / "installed.pth").write_text("".join(f"{path}\n" for path in found))
+    """Make a virtual environment that finds what this one has, but for a certifi of its own."""
+    python, site = environment(directory)
     certifi = site / "certifi"
     certifi.mkdir()
     (certifi / "__init__.py").write_text(CERTIFI)
     (certifi / "cacert.pem").write_text(with_authority(certificates(), pem))
-    script = scripts / executable.name
-    script.write_text(f"#!{python}\n" + executable.read_text().partition("\n")[2])
+    script = python.with_name(executable.name)
+    script.write_text(script_for(python, executable.read_text()))
     script.chmod(0o755)
     return script
-
-
-def _search_path(python: str | Path) -> list[str]:
-    """Return where a Python finds modules, apart from the current directory."""
-    program = "import sys; print(*sys.path, sep='\\n')"
-    done = subprocess.run([python, "-I", "-c", program], capture_output=True, check=True, text=True)
-    return done.stdout.splitlines()
 
 
 def _copy(executable: Path, directory: Path, pem: str) -> Path:
