@@ -15,7 +15,7 @@ import time
 from . import __version__, protocol, verbs
 from .context import Context
 from .errors import CredentialsNotFound, HelperError, ProtocolError, as_helper_error, printable
-from .system.environment import settle_home
+from .system.environment import settle_home, settle_search_path
 
 _CHUNK = 64 * 1024
 _INTERRUPTED = 130
@@ -60,6 +60,7 @@ def main() -> None:
     try:
         stdout = _claim_stdout()
         settle_home()
+        settle_search_path()
         answer, status = _dispatch(name, sys.argv[1:], stdout)
     except KeyboardInterrupt:
         answer, status = "", _INTERRUPTED

@@ -1,6 +1,7 @@
-"""Environment variables: secret ones, harmless ones; and a home that libraries can rely on."""
+"""Environment variables: secret ones, harmless ones; a home and a search path to rely on."""
 
 import os
+import sys
 
 NO_HOME = os.devnull  # the value of HOME if there is no home: no file can be below it
 
@@ -80,6 +81,45 @@ def settle_home() -> None:
         os.environ.pop("HOME", None)
     if not os.path.isabs(os.path.expanduser("~")):
         os.environ["HOME"] = NO_HOME
+
+
+def settle_search_path() -> None:
+    """Take what the caller chose out of the path in which modules are searched.
+
+    That is what PYTHONPATH added, and the current directory of `python -m`. What Python itself adds
+    stays, in its place. So does the directory that this program was found in: it is the caller's
+    after `pip install --target`. If its libraries are not there, they may be in another of the
+    caller's, and those come last.
+
+    This must run before any library is imported. The variable stays, for a credential_process.
+    """
+    ours = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    chosen = [path for path in _paths_of_the_caller() if path in sys.path]
+    if not chosen:
+        return
+    import site  # it was loaded when Python started
+
+    added = [*site.getsitepackages(), site.USER_SITE if site.ENABLE_USER_SITE else None]
+    last = [path for path in chosen if path in added]
+    if ours in chosen and ours not in last:
+        chosen.remove(ours)
+        last = last if os.path.exists(f"{ours}/botocore") else chosen
+    sys.path[:] = [path for path in sys.path if path not in chosen] + last
+
+
+def _paths_of_the_caller() -> list[str]:
+    """Return the entries of the search path that the caller chose, but for the standard library."""
+    names = []
+    if sys.modules["__main__"].__spec__ is not None and not sys.flags.safe_path:
+        names.append(os.curdir)
+    if os.environ.get("PYTHONPATH") and not sys.flags.ignore_environment:
+        names += os.environ["PYTHONPATH"].split(os.pathsep)
+    standard = os.path.dirname(os.__file__)
+    try:
+        paths = dict.fromkeys(map(os.path.abspath, names))
+    except OSError:  # the current directory was removed, and Python has added it nowhere
+        paths = dict.fromkeys(map(os.path.abspath, filter(os.path.isabs, names)))
+    return [path for path in paths if path not in (standard, f"{standard}/lib-dynload")]
 
 
 def drop_empty_variables() -> None:

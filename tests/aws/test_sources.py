@@ -623,11 +623,9 @@ def test_a_login_session_without_awscrt_is_a_clear_error(
     helper: Helper, aws: Loopback, tmp_path: Path
 ) -> None:
     """Where the library that botocore needs for `aws login` is missing, its name is told."""
-    hidden = tmp_path / "hidden" / "awscrt"
-    hidden.mkdir(parents=True)
-    (hidden / "__init__.py").write_text("raise ImportError")
+    (tmp_path / "sitecustomize.py").write_text("import sys\n\nsys.modules['awscrt'] = None\n")
     profile(helper, f"login_session = {LOGIN_SESSION}")
-    result = helper.get(HOST, env={"PYTHONPATH": str(hidden.parent)})
+    result = helper.get(HOST, env={"PYTHONPATH": str(tmp_path)})
     cause = (
         "the search for AWS credentials of profile test needs another library: Missing "
         "Dependency: Using the login credential provider requires an additional dependency. You "
