@@ -9,6 +9,14 @@ _INSIDE = (
     "pass AWS credentials into this container; for the role of an EC2 instance, "
     "raise its metadata hop limit to 2"
 )
+_NO_THREAD = (
+    "no thread can be started: there is a limit on processes or memory, or a seccomp profile older "
+    "than this program's C library"
+)
+_MORE_THREADS = (
+    "raise the limits of this process (`ulimit -a`, `docker run --pids-limit`), or update the "
+    "container engine and its libseccomp (Docker 20.10.10 or newer)"
+)
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io")
 
 
@@ -43,16 +51,48 @@ class HelperError(Exception):
 
 
 def as_helper_error(error: Exception) -> HelperError:
-    """Return `error` as a HelperError; one that no code expected gets a general message."""
+    """Return `error` as a HelperError.
+
+    One that no code expected is told by its type and where it was raised. What it says itself is
+    not repeated: there may be a secret in it.
+    """
     if isinstance(error, HelperError):
         return error
     if isinstance(error, MemoryError):
         return HelperError("out of memory", "raise the limit of this process: `ulimit -v`")
-    if isinstance(error, OSError):
-        return HelperError(f"the system refused: {error.strerror or error}")
+    if isinstance(error, OSError) and error.strerror:
+        return HelperError(f"the system refused: {error.strerror}")
     if isinstance(error, ImportError):
-        return HelperError(f"a part of this program is missing: {error}", "install it again")
-    return HelperError(f"internal error: {type(error).__name__}")
+        return HelperError(_failed_import(error), "install it again")
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return HelperError(_NO_THREAD, _MORE_THREADS)
+    return HelperError(f"internal error: {type(error).__name__}{_place(error)}")
+
+
+def _failed_import(error: ImportError) -> str:
+    """Return which module could not be imported, from which file if there is one, and where."""
+    if not error.name:
+        return f"a part of this program does not load: {type(error).__name__}{_place(error)}"
+    if isinstance(error, ModuleNotFoundError):
+        return f"a part of this program is missing: the module {error.name}, needed{_place(error)}"
+    file = f" from {error.path}" if error.path else ""
+    return f"a part of this program does not load: the module {error.name}{file}{_place(error)}"
+
+
+def _place(error: Exception) -> str:
+    """Return where an error was raised: " in urllib3/poolmanager.py, line 17", or nothing.
+
+    The file is named from the directory of its package, which may lie in somebody's home.
+    """
+    trace = error.__traceback__
+    if trace is None:
+        return ""
+    while trace.tb_next:
+        trace = trace.tb_next
+    names = str(trace.tb_frame.f_globals.get("__name__", "")).split(".")
+    parts = trace.tb_frame.f_code.co_filename.replace(os.sep, "/").split("/")
+    depth = len(names) + (parts[-1] == "__init__.py")
+    return f" in {'/'.join(parts[-depth:])}, line {trace.tb_lineno}"
 
 
 class ProtocolError(HelperError):

@@ -6,7 +6,7 @@ Not used on a cache hit.
 import os
 import time
 
-from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.errors import HelperError, as_helper_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _DEFAULT = 25.0
 _LONGEST = 1e6
 _BEAT = 0.25
-_SEE_LIMITS = "raise the limits of this process on threads and memory: `ulimit -a`"
 
 
 class Deadline:
@@ -83,8 +82,7 @@ class Deadline:
         try:
             worker.start()
         except RuntimeError as error:
-            message = f"no thread can be started to ask AWS: {error}"
-            raise HelperError(message, _SEE_LIMITS) from error
+            raise as_helper_error(error) from error
         try:
             while self.left and not outcome:
                 report(overdue())
