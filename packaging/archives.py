@@ -5,7 +5,7 @@ import lzma
 import os
 import tarfile
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH") or 1_700_000_000)
 
@@ -21,7 +21,8 @@ def pack(directory: Path, kind: str) -> Path:
 def compressed(raw: IO[bytes], kind: str) -> IO[bytes]:
     """Return a file whose content gets into `raw` compressed."""
     if kind == "gz":
-        return gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=EPOCH)
+        packed = gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=EPOCH)
+        return cast("IO[bytes]", packed)
     return lzma.open(raw, "wb", preset=9 | lzma.PRESET_EXTREME)
 
 

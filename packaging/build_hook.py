@@ -34,7 +34,7 @@ SECTIONS = {
 }
 
 
-class CustomBuildHook(BuildHookInterface):
+class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]  # not there to be checked
     """What hatchling calls before and after it makes a wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -80,10 +80,10 @@ def generate(directory: Path) -> list[Path]:
     texts[MAN_PAGE] = str(page)
     paths = []
     for place, text in texts.items():
-        path = directory / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        paths.append(path)
+        file = directory / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        paths.append(file)
     return paths
 
 

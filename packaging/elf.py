@@ -24,7 +24,7 @@ def needed(file: Path) -> list[str]:
     with file.open("rb") as opened:
         for segment in ELFFile(opened).iter_segments():
             if isinstance(segment, DynamicSegment):
-                return [tag.needed for tag in segment.iter_tags("DT_NEEDED")]
+                return [str(vars(tag)["needed"]) for tag in segment.iter_tags("DT_NEEDED")]
     return []
 
 

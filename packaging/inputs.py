@@ -15,6 +15,7 @@ import time
 import tomllib
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -83,7 +84,7 @@ def fetch_compiler(machine: str) -> Path:
         one for one in locked()["python"] if (one["name"], one["machine"]) == (COMPILER, machine)
     )
     fetch_wheels([wheel], machine)
-    return CACHE / wheel["file"]
+    return CACHE / str(wheel["file"])
 
 
 def is_there(one: Input) -> bool:
@@ -107,7 +108,7 @@ def fetch_package(one: Input, renewed: str) -> None:
         try:
             with urllib.request.urlopen(f"{place}/{one['path']}", timeout=60) as answer:  # noqa: S310
                 part.write_bytes(answer.read())
-        except OSError:
+        except (OSError, ValueError, HTTPException):  # not there, or no URL of the web
             continue
         part.replace(target)
         if is_there(one):
@@ -235,7 +236,7 @@ def renew() -> None:
     if LOCK.exists():
         before = {one["file"]: one for one in (*locked()["debian"], *locked()["python"])}
     wheels = {one["file"]: one for one in newest_wheels()}
-    lock = {
+    lock: dict[str, Any] = {
         "renewed": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "debian": sorted(newest_packages(), key=lambda one: (one["name"], one["machine"])),
         "python": sorted(wheels.values(), key=lambda one: (one["name"], one["file"])),

@@ -176,11 +176,13 @@ def build(source: Inputs, modules: Path, extensions: list[Path], out: Path) -> l
 def main() -> None:
     """Build the directory for each processor, and its archives."""
     out, machines = Path(sys.argv[1]).resolve(), sys.argv[2:] or list(inputs.DEBIAN_NAMES)
+    all_machines = sorted({*machines, platform.machine()})
+    if sys.platform != "linux" or not inputs.DEBIAN_NAMES.keys() >= set(all_machines):
+        known = " and ".join(inputs.DEBIAN_NAMES)
+        raise inputs.InputError(f"the directory is for Linux on {known}, and built there alone")
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
-        sources = {
-            machine: Inputs(machine, work / machine) for machine in {*machines, platform.machine()}
-        }
+        sources = {machine: Inputs(machine, work / machine) for machine in all_machines}
         extensions = compile_modules(sources[platform.machine()], work / "modules")
         for machine in machines:
             for archive in build(sources[machine], work / "modules", extensions, out):

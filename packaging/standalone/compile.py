@@ -12,7 +12,7 @@ The bytecode is never compared with a source: there is none, and no time of a fi
 import pkgutil
 import py_compile
 import sys
-from modulefinder import Module, ModuleFinder
+from modulefinder import ModuleFinder
 from pathlib import Path
 
 START = Path(__file__).with_name("start.py")
@@ -30,15 +30,17 @@ DYNAMIC = (
 )
 
 
-def find(libraries: Path) -> list[Module]:
-    """Return all modules that the program can reach and that are files."""
+def find(libraries: Path) -> list[Path]:
+    """Return the files of all modules that the program can reach, by their modules' names."""
     finder = ModuleFinder([str(libraries), *sys.path[1:]], excludes=EXCLUDED)
     finder.run_script(str(START))
     own = pkgutil.walk_packages([str(libraries / PROGRAM)], f"{PROGRAM}.")
     for name in (*DYNAMIC, *(module.name for module in own)):
         finder.import_hook(name, fromlist=["*"])
-    found = finder.modules.items()
-    return [module for name, module in sorted(found) if name != "__main__" and module.__file__]
+    files = {name: vars(module)["__file__"] for name, module in finder.modules.items()}
+    return [
+        Path(file).resolve() for name, file in sorted(files.items()) if file and name != "__main__"
+    ]
 
 
 def place(file: Path, libraries: Path) -> Path:
@@ -53,8 +55,7 @@ def main() -> None:
     """Write the modules, and print the paths of the extension modules among them."""
     libraries, target = (Path(argument).resolve() for argument in sys.argv[1:])
     sources = {Path("start.py"): START}
-    for module in find(libraries):
-        file = Path(module.__file__).resolve()
+    for file in find(libraries):
         path = place(file, libraries)
         if file.suffix == ".py":
             sources["lib/python3.11" / path] = file

@@ -1,35 +1,28 @@
 """What is taken out of the libraries in the packages, and that nobody misses it."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import botocore
+import bundle
 from botocore.regions import EndpointResolver
-
-from tests.support.forms import ROOT
 
 LIST = Path("botocore/data/endpoints.json")
 
 
 def trimmed(directory: Path) -> Any:
     """Return botocore's list of endpoints as it is packaged."""
-    spec = importlib.util.spec_from_file_location("bundle", ROOT / "packaging" / "bundle.py")
-    assert spec
-    assert spec.loader
-    bundle = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bundle)
     (directory / LIST).parent.mkdir(parents=True)
     shutil.copyfile(Path(botocore.__file__).parent.parent / LIST, directory / LIST)
     bundle.trim_endpoints(directory)
-    return json.loads((directory / LIST).read_text()), (*bundle.SERVICES, *bundle.PREFIXES)
+    return json.loads((directory / LIST).read_text())
 
 
 def test_the_endpoints_of_what_is_called_are_the_same(tmp_path: Path) -> None:
     """In every region, with FIPS and dual stack and without; and the list is a small one."""
-    document, services = trimmed(tmp_path)
+    document, services = trimmed(tmp_path), (*bundle.SERVICES, *bundle.PREFIXES)
     whole = json.loads((Path(botocore.__file__).parent.parent / LIST).read_text())
     assert (tmp_path / LIST).stat().st_size < 100_000
     one, other = EndpointResolver(document), EndpointResolver(whole)
