@@ -92,10 +92,14 @@ def is_there(one: Input) -> bool:
     file = CACHE / one["file"]
     if not file.exists():
         return False
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
-    if found != one["sha256"]:
-        raise InputError(f"{file} has the SHA-256 {found}, locked is {one['sha256']}: remove it")
+    if not is_locked(file.read_bytes(), one):
+        raise InputError(f"{file} is not what is locked in {LOCK.name}: remove it")
     return True
+
+
+def is_locked(data: bytes, one: Input) -> bool:
+    """Whether the data has the hash that is locked."""
+    return hashlib.sha256(data).hexdigest() == str(one["sha256"])
 
 
 def fetch_package(one: Input, renewed: str) -> None:
@@ -104,18 +108,19 @@ def fetch_package(one: Input, renewed: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     stamp = renewed.translate({ord(mark): None for mark in "-:"})
     for place in (*mirrors(), f"{ARCHIVE}/{one['archive']}/{stamp}"):
-        part = target.with_suffix(f".{os.getpid()}")
         try:
             with urllib.request.urlopen(f"{place}/{one['path']}", timeout=60) as answer:  # noqa: S310
-                part.write_bytes(answer.read())
+                data = answer.read()
         except (OSError, ValueError, HTTPException):  # not there, or no URL of the web
             continue
-        part.replace(target)
-        if is_there(one):
+        if is_locked(data, one):
+            part = target.with_suffix(f".{os.getpid()}")
+            part.write_bytes(data)
+            part.replace(target)
             return
     raise InputError(
-        f"{one['file']} is in none of the archives of this machine's apt, and not to be had from "
-        f"{ARCHIVE}: name mirrors of Debian in DEBIAN_MIRRORS, or renew the lock (make lock)"
+        f"{one['file']} as it is locked is in no archive of this machine's apt, and not to be had "
+        f"from {ARCHIVE}: name mirrors of Debian in DEBIAN_MIRRORS, or renew the lock (make lock)"
     )
 
 

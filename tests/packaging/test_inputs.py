@@ -1,0 +1,107 @@
+"""What the packages are made of: only what the lock says, from wherever it is to be had."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import inputs
+import pytest
+
+PACKAGE = b"a package"
+ONE = {
+    "name": "libx",
+    "file": "libx_1_amd64.deb",
+    "archive": "debian",
+    "path": "pool/libx_1%2b2_amd64.deb",
+    "sha256": hashlib.sha256(PACKAGE).hexdigest(),
+}
+RENEWED = "2026-01-02T03:04:05Z"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A server of files that says nothing."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    """Give the URL of an archive and its directory; nothing else is reached."""
+    directory = tmp_path / "archive"
+    directory.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=directory))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(inputs, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(inputs, "ARCHIVE", f"{url}/snapshot")
+    yield url, directory
+    server.shutdown()
+    server.server_close()
+
+
+def put(directory: Path, content: bytes) -> None:
+    """Put the package into an archive."""
+    file = directory / "pool" / "libx_1+2_amd64.deb"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+
+
+def test_the_first_archive_that_has_the_locked_bytes_serves(
+    archive: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has no such file, or another under its name, or is none, is passed over."""
+    url, directory = archive
+    put(directory / "other", b"another package")
+    put(directory / "right", PACKAGE)
+    places = ("cdrom:[a disc]", f"{url}/empty", f"{url}/other", f"{url}/right")
+    monkeypatch.setenv("DEBIAN_MIRRORS", " ".join(places))
+    inputs.fetch_package(ONE, RENEWED)
+    assert inputs.is_there(ONE)
+    assert [path.name for path in inputs.CACHE.iterdir()] == [ONE["file"]]
+
+
+def test_the_archive_of_all_times_serves_last(
+    archive: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was when the lock was renewed."""
+    url, directory = archive
+    monkeypatch.setenv("DEBIAN_MIRRORS", f"{url}/empty")
+    put(directory / "snapshot" / "debian" / "20260102T030405Z", PACKAGE)
+    inputs.fetch_package(ONE, RENEWED)
+    assert inputs.is_there(ONE)
+
+
+def test_what_is_not_locked_is_not_used(
+    archive: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says which input it is, and what to do."""
+    url, directory = archive
+    put(directory, b"another package")
+    monkeypatch.setenv("DEBIAN_MIRRORS", url)
+    with pytest.raises(inputs.InputError, match=r"^libx_1_amd64\.deb .* DEBIAN_MIRRORS.*make lock"):
+        inputs.fetch_package(ONE, RENEWED)
+    assert list(inputs.CACHE.iterdir()) == []
+    (inputs.CACHE / ONE["file"]).write_bytes(b"changed since")
+    with pytest.raises(inputs.InputError, match=r"libx_1_amd64\.deb is not what is locked"):
+        inputs.is_there(ONE)
+
+
+def test_without_a_word_the_archives_are_those_of_apt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once; and none where there is no apt."""
+    monkeypatch.setenv("DEBIAN_MIRRORS", "http://a  http://b")
+    assert inputs.mirrors() == ["http://a", "http://b"]
+    monkeypatch.delenv("DEBIAN_MIRRORS")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert inputs.mirrors() == []
+    apt = tmp_path / "apt-get"
+    apt.write_text(
+        '#!/bin/sh\ntest "$1" = indextargets && printf "%s\\n" http://c http://c http://d\n'
+    )
+    apt.chmod(0o755)
+    assert inputs.mirrors() == ["http://c", "http://d"]
