@@ -18,9 +18,11 @@ from tests.support.needs import check
 pytest_plugins = ("tests.support.clients_page",)
 
 # What is built by `make packages` is tested by `make packages-test`.
-collect_ignore = (
-    [] if "PACKAGES" in os.environ else ["packaging/test_packages.py", "e2e/test_packages.py"]
+BUILT = (
+    *("packaging/test_packages.py", "packaging/test_anywhere.py"),
+    *("packaging/test_other_processor.py", "e2e/test_packages.py"),
 )
+collect_ignore = [] if "PACKAGES" in os.environ else [*BUILT]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,6 +36,19 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{EXECUTABLE} is not installed: run `pip install -e '.[test]'`")
     hypothesis.settings.register_profile("suite", database=None, deadline=None, derandomize=True)
     hypothesis.settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where another form of the program is tested, leave out what does not run it from outside."""
+    if "HELPER_UNDER_TEST" in os.environ:
+        kept = [item for item in items if runs_the_executable(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+def runs_the_executable(item: pytest.Item) -> bool:
+    """Whether a test runs the executable, and changes nothing inside of it."""
+    return "helper" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("inside")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

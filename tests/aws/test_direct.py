@@ -563,7 +563,7 @@ def secure(helper: Helper, aws: Loopback, authority: Authority, tmp_path: Path) 
 
 def certificates(secure: Helper) -> Path:
     """Return the file of the authorities that the executable trusts."""
-    (file,) = secure.executable.parent.parent.rglob("certifi/cacert.pem")
+    (file,) = secure.executable.parent.parent.rglob("cacert.pem")
     return file
 
 

@@ -619,6 +619,7 @@ def test_a_renewed_session_is_kept_for_the_aws_cli(
     assert aws.count(renewal) == 1
 
 
+@pytest.mark.inside
 def test_a_login_session_without_awscrt_is_a_clear_error(
     helper: Helper, aws: Loopback, tmp_path: Path
 ) -> None:

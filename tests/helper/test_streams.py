@@ -54,6 +54,7 @@ def test_a_credential_process_cannot_write_to_stdout(helper: Helper, aws: Loopba
     assert_no_secret(result, aws, token_expected=True)
 
 
+@pytest.mark.inside
 def test_a_library_cannot_write_to_stdout(helper: Helper, aws: Loopback) -> None:
     """What is printed or written to descriptor 1 during the AWS work reaches stderr."""
     write(
@@ -81,6 +82,7 @@ sys.meta_path.insert(0, Noise())
         assert f"{how}: {NOISE}\n" in result.err
 
 
+@pytest.mark.inside
 @pytest.mark.needs("Linux")
 @pytest.mark.parametrize("verb", ["get", "list", "--version", "status"])
 @pytest.mark.parametrize("gone", [False, True], ids=["full", "gone"])

@@ -11,6 +11,8 @@ from tests.support.entries import HOST
 from tests.support.helper import Helper
 from tests.support.installed import environment, script_for
 
+pytestmark = pytest.mark.inside
+
 BY_BOTOCORE = {"AWS_MAX_ATTEMPTS": "3"}
 BROKEN = "# The module of another project.\nraise {}({!r})\n"
 

@@ -13,6 +13,8 @@ from tests.support import needs
 from tests.support.entries import HOST, LIFE, rewrite, secret_of
 from tests.support.helper import Helper
 
+pytestmark = pytest.mark.inside
+
 PACKAGE = "ecr_credential_helper"
 MODULES = {
     *("cli", "context", "errors", "protocol", "registry", "verbs"),

@@ -627,7 +627,7 @@ def without_a_home(helper: Helper) -> dict[str, str | None]:
         on_a_file,
         on_a_dangling_link,
         in_a_file_system_without_room,
-        without_a_home,
+        pytest.param(without_a_home, marks=pytest.mark.inside),
     ],
 )
 def test_without_a_place_to_keep_it_the_token_is_answered(
