@@ -25,6 +25,14 @@ from ecr_credential_helper.verbs import SHORT_PATIENCE
 from .docker_checks import FAIL, PASS, WARN, Case, Finding
 from .screen import duration
 
+# Where distributions keep them, as Go's crypto/x509 looks for them, and so Docker.
+_SYSTEM_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Arch, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Amazon Linux, Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # RHEL 7 and newer
+    "/etc/ssl/cert.pem",  # Alpine
+)
 _TIMEOUT = 5.0
 _SKEW = 60.0
 _TOO_MUCH_SKEW = 240.0  # AWS refuses a signature that is five minutes off
@@ -252,6 +260,19 @@ def _bundle(session: Any) -> str:
     return str(chosen or os.environ.get("REQUESTS_CA_BUNDLE") or where())
 
 
+def _system_bundle() -> str | None:
+    """Return the file with the system's CAs, or botocore's; None if OpenSSL knows where to look.
+
+    An interpreter that was brought along looks where its own distribution has them.
+    """
+    from botocore.httpsession import where
+
+    known = ssl.get_default_verify_paths()
+    if known.cafile or known.capath:
+        return None
+    return next(filter(os.path.exists, _SYSTEM_BUNDLES), None) or str(where())
+
+
 def _fetch(
     url: str, headers: dict[str, str] | None = None, bundle: str | None = None
 ) -> tuple[int, str]:
@@ -261,7 +282,7 @@ def _fetch(
 
     Raises OSError.
     """
-    bundle = bundle or os.environ.get("AWS_CA_BUNDLE") or None
+    bundle = bundle or os.environ.get("AWS_CA_BUNDLE") or _system_bundle()
     tls = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=bundle))
     opener = urllib.request.build_opener(tls, _NoRedirect)
     request = urllib.request.Request(url, headers=headers or {})  # noqa: S310 - AWS's, or the user's own

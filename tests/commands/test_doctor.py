@@ -3,13 +3,16 @@
 import json
 import os
 import socket
+import ssl
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore import httpsession
 
 from ecr_credential_helper.commands import aws_checks, docker_checks
 from ecr_credential_helper.commands.docker_checks import Case
@@ -502,6 +505,23 @@ def test_the_authorities_of_the_system_are_not_those_of_aws(healthy: Helper, aws
     env["SSL_CERT_FILE"] = healthy.proxy["AWS_CA_BUNDLE"]
     assert_found(examine(healthy, proxied, **env)["endpoint"], "fail", "certificate")
     assert healthy.get(proxied, env=env).status == 1
+
+
+def test_the_authorities_of_any_system_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where OpenSSL, made for another distribution, has none: the system's, or botocore's."""
+    known = SimpleNamespace(cafile="file", capath=None)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: known)
+    assert aws_checks._system_bundle() is None
+    known.cafile, known.capath = None, "directory"
+    assert aws_checks._system_bundle() is None
+    known.capath = None
+    there = tmp_path / "ca-bundle.crt"
+    monkeypatch.setattr(aws_checks, "_SYSTEM_BUNDLES", (str(tmp_path / "none"), str(there)))
+    assert aws_checks._system_bundle() == httpsession.where()
+    there.touch()
+    assert aws_checks._system_bundle() == str(there)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,13 @@ def test_every_toml_and_json_block_is_one() -> None:
             json.loads(block.text)
 
 
+def test_the_files_that_are_named_are_of_this_version() -> None:
+    """Where a package is named, and where it is fetched from."""
+    named = re.findall(r"docker-credential-ecr[-_](\d[\d.]*\d)|/v(\d[\d.]*)", README.read_text())
+    assert len(named) > 5
+    assert {one or other for one, other in named} == {ecr_credential_helper.__version__}
+
+
 def test_every_variable_of_ours_is_in_the_table() -> None:
     """And none that does not exist."""
     sources = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))

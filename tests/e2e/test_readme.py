@@ -1,7 +1,8 @@
 """The recipes of the README, run: a real Docker engine, a registry, podman and skopeo.
 
 What a recipe installs is installed already, and what AWS, GitHub or Kubernetes do around it is done
-by the test; the commands and files are those of the README.
+by the test; the commands and files are those of the README. What a recipe takes from a package is
+the program of the tests, but the package itself where they have been built (PACKAGES).
 """
 
 import json
@@ -16,12 +17,15 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.loopback import USER_ARN, Loopback
+from tests.support.forms import NAME, PACKAGES, below, by_directory
+from tests.support.helper import EXECUTABLE
 from tests.support.needs import SYSTEM_PATH, installed
 from tests.support.readme import blocks, text_of
 
 from .rig import PRIVATE, Rig
 from .users import User
 
+PACKAGED = "PACKAGES" in os.environ
 ROLE = "arn:aws:iam::111122223333:role/ci"
 
 # sudo as root is the same user; what installs has nothing to do. There is no buildx here: what it
@@ -36,6 +40,32 @@ STUBS = {
         [ "$2 $3 $4" = "build --push --tag" ]
         REAL build --tag "$5" "$6" && exec REAL push "$5"
         """,
+}
+
+# A new instance: users, homes and programs of its own, over those of the rig. $1 is an empty
+# directory, $2 the engine's socket, $5 what user data has beside PATH. At the end each user pulls.
+INSTANCE = """
+cp -a /etc "$1/etc" && mount --bind "$1/etc" /etc
+mkdir -m 755 "$1/root" "$1/work"
+mount -t overlay overlay -o "lowerdir=/root,upperdir=$1/root,workdir=$1/work" /root
+mount -t tmpfs tmpfs /mnt
+groupadd --force docker
+useradd --create-home --base-dir /mnt ec2-user
+touch /run/docker.sock && mount --bind "$2" /run/docker.sock && chgrp docker /run/docker.sock
+env -i PATH="$1/stubs:$PATH" $5 "$1/user-data" >&2
+for user in root ec2-user; do
+    runuser --login "$user" --whitelist-environment "$3" --command "$4" >&2
+    stat --format %U "$(getent passwd "$user" | cut -d : -f 6)/.docker/config.json"
+done
+"""
+INSTANCE_STUBS = {
+    # What the package installs becomes part of /usr.
+    "dnf": """
+        [ "$1 $2 $3 $#" = "install --assumeyes docker 4" ]
+        INSTALL
+        mount -t overlay overlay -o "lowerdir=ROOT/usr:/usr" /usr
+        """,
+    "systemctl": '[ "$*" = "enable --now docker" ]',
 }
 
 
@@ -134,12 +164,48 @@ def test_jenkins(reader: Follower) -> None:
     assert not reader.config.exists()
 
 
-def test_ec2(rig: Rig, aws: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.needs("runuser", "useradd")
+@pytest.mark.parametrize("variable", ["", "HOME=/root"])
+def test_amazon_linux(
+    rig: Rig, aws: Loopback, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Both users have a config.json of their own, and pull with the role of the instance."""
+    monkeypatch.setattr(aws, "instance_role", "node")
+    somebody = follower(rig, aws)
+    somebody.has_app()
+    aws.calls.clear()
+    here, root = somebody.home / "instance", somebody.home / "installed"
+    for directory in (here / "stubs", root / "usr" / "bin"):
+        directory.mkdir(parents=True)
+    install = f'ln -s {EXECUTABLE} {root}/usr/bin/{NAME}; [ "${{4##*.}}" = rpm ]'
+    if PACKAGED:
+        installed("rpm")
+        install = f'rpm --root={root} --dbpath=/var/lib/rpm --install "{PACKAGES}/${{4##*/}}"'
+    scripts = {"user-data": text_of("EC2, Amazon Linux 2023", "sh")}
+    for name, stub in INSTANCE_STUBS.items():
+        text = stub.replace("INSTALL", install).replace("ROOT", str(root))
+        scripts[f"stubs/{name}"] = f"#!/bin/sh -e\n{text}\n"
+    for name, text in scripts.items():
+        (here / name).write_text(text)
+        (here / name).chmod(0o755)
+    command = ("unshare", "--mount", "sh", "-euc", INSTANCE, "instance")
+    socket = rig.directory / "docker.sock"
+    variables = ",".join(aws.environment())
+    done = rig.run(
+        *(*command, here, socket, variables, text_of("Pull", "sh"), variable),
+        env={**aws.environment(), "PATH": SYSTEM_PATH},
+    )
+    assert done.stdout.split() == ["root", "ec2-user"]
+    assert aws.count("ecr") == 2
+    assert aws.count("imds") > 0
+
+
+def test_ubuntu(rig: Rig, aws: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     """The role of the instance is used."""
     monkeypatch.setattr(aws, "instance_role", "node")
     somebody = follower(rig, aws)
     somebody.has_app()
-    somebody.follow(text_of("EC2", "sh"))
+    somebody.follow(text_of("EC2, Ubuntu", "sh"))
     somebody.follow(text_of("Pull", "sh"))
     assert aws.count("imds") > 0
 
@@ -155,15 +221,47 @@ def test_eks_pods(rig: Rig, aws: Loopback, monkeypatch: pytest.MonkeyPatch) -> N
     somebody.follow(f"docker pull {PRIVATE}/app:stable")
 
 
-def test_kaniko(reader: Follower) -> None:
-    """What the first container writes is what Docker, too, pulls with."""
-    reader.has_app()
-    _, _, script = document("kaniko")["spec"]["initContainers"][0]["command"]
-    directory = reader.home / "kaniko"
-    directory.mkdir()
-    reader.follow(script.replace("/kaniko/.docker", str(directory)))
-    assert list(json.loads((directory / "config.json").read_text())) == ["auths"]
-    reader.follow(text_of("Pull", "sh"), DOCKER_CONFIG=str(directory))
+def test_kaniko(rig: Rig, aws: Loopback, tmp_path: Path) -> None:
+    """Docker in kaniko's place finds the helper by PATH and config.json of the pod alone.
+
+    The packaged one answers, too, where there is nothing but what the pod's volume has.
+    """
+    aws.add_role(ROLE, web_identity_token="header.claims.signature")
+    spec = document("kaniko")["spec"]
+    (init,), (kaniko,), (volume,) = spec["initContainers"], spec["containers"], spec["volumes"]
+    assert volume["emptyDir"] == {}
+    (place,) = {mount["mountPath"] for each in (init, kaniko) for mount in each["volumeMounts"]}
+    somebody = follower(rig, aws, AWS_ROLE_ARN=ROLE)
+    somebody.has_app()
+    pod, image = somebody.home / "pod", tmp_path / NAME
+    docker = pod / place.removeprefix("/")
+    docker.mkdir(parents=True)
+    (pod / "token").write_text("header.claims.signature")
+    if PACKAGED:
+        by_directory(tmp_path).parent.rename(image)
+    else:
+        image.mkdir()
+        (image / NAME).symlink_to(EXECUTABLE)
+
+    script = init["command"][2].replace(f"/opt/{NAME}", str(image))
+    somebody.follow(script.replace(place, str(docker)))
+
+    files = below(pod)
+    somebody.variables |= {one["name"]: one["value"] for one in kaniko["env"]}
+    path = somebody.variables["PATH"]
+    found = {"PATH": path.replace(place, str(docker)), "DOCKER_CONFIG": str(docker)}
+    found["AWS_WEB_IDENTITY_TOKEN_FILE"] = str(pod / "token")
+    program = str(shutil.which("docker", path=SYSTEM_PATH))
+    rig.run(program, "pull", f"{PRIVATE}/app:latest", env=somebody.variables | found)
+    if PACKAGED:
+        helper = json.loads((docker / "config.json").read_text())["credHelpers"][PRIVATE]
+        chroot = str(shutil.which("chroot", path=SYSTEM_PATH))
+        inside = somebody.variables | {"AWS_WEB_IDENTITY_TOKEN_FILE": "/token", "HOME": "/root"}
+        get = (chroot, pod, f"docker-credential-{helper}", "get")
+        assert '"Username":"AWS"' in rig.run(*get, env=inside, stdin=PRIVATE).stdout
+    assert aws.count("sts", "AssumeRoleWithWebIdentity") == 1 + PACKAGED
+    assert below(pod) == files
+    assert not (somebody.home / ".cache").exists()
 
 
 def test_buildx(reader: Follower) -> None:

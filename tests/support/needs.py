@@ -18,9 +18,14 @@ PACKAGES = {
     "cc": "gcc libc6-dev",
     "clang": "clang libclang-rt-14-dev",
     "docker": "docker.io",
+    "qemu-aarch64-static": "qemu-user-static",
+    "qemu-x86_64-static": "qemu-user-static",
     "readelf": "binutils",
+    "runuser": "util-linux",
     "setpriv": "util-linux",
     "unshare": "util-linux",
+    "useradd": "passwd",
+    "xz": "xz-utils",
 }
 
 
