@@ -19,7 +19,7 @@ START = Path(__file__).with_name("start.py")
 PROGRAM = "ecr_credential_helper"
 # What is imported where it is there, for work that nobody here asks for.
 EXCLUDED = (
-    *("bz2", "lzma", "ctypes", "tkinter", "unittest", "doctest", "pydoc", "pdb"),
+    *("bz2", "lzma", "ctypes", "test", "tkinter", "unittest", "doctest", "pydoc", "pdb"),
     *("sqlite3", "xmlrpc", "distutils", "readline", "_uuid", "_crypt", "curses", "webbrowser"),
     *("site", "sitecustomize", "usercustomize"),
 )
