@@ -74,7 +74,7 @@ def _warm(host: str, context: Context) -> Outcome:
         return Outcome(host, None, error.message, error.hint)
     done = subprocess.run(  # noqa: S603 - our own program and a checked host name
         own_command(["refresh-now", target.registry.host]),
-        stdin=subprocess.DEVNULL,
+        input=b"",  # not the null device: it may not be there
         capture_output=True,
         check=False,
     )

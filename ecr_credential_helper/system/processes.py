@@ -27,10 +27,9 @@ def detach(arguments: list[str]) -> None:
     """Start this program in a new session, without terminal and streams. Raises OSError."""
     command = own_command(arguments)
     if sys.platform == "linux":  # posix_spawn has setsid there; importing subprocess takes 12 ms
-        streams = [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)]
         # The child must not inherit a pipe of the caller, who may wait until it is closed.
         closing = [(os.POSIX_SPAWN_CLOSE, n) for n in _inheritable() if n not in range(3)]
-        actions = [*streams, *closing]
+        actions = [*_streams(), *closing]
         os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True)
         return
     import subprocess
@@ -39,6 +38,14 @@ def detach(arguments: list[str]) -> None:
     subprocess.Popen(  # noqa: S603 - our own program and a checked host name
         command, stdin=null, stdout=null, stderr=null, start_new_session=True
     )
+
+
+def _streams() -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:
+    """Return what gives a child process streams that lead nowhere, for posix_spawn."""
+    if os.path.exists(os.devnull):
+        return [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)]
+    ends = os.pipe()  # a root directory without devices
+    return [(os.POSIX_SPAWN_DUP2, ends[n > 0], n) for n in range(3)]
 
 
 def _inheritable() -> list[int]:
