@@ -15,9 +15,11 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # The Debian packages of programs that are not called as their package is.
 PACKAGES = {
+    "busybox": "busybox-static",
     "cc": "gcc libc6-dev",
     "clang": "clang libclang-rt-14-dev",
     "docker": "docker.io",
+    "musl-gcc": "musl-tools",
     "qemu-aarch64-static": "qemu-user-static",
     "qemu-x86_64-static": "qemu-user-static",
     "readelf": "binutils",
