@@ -13,7 +13,8 @@ del os.environ["LC_ALL"]
 for name in [name for name in os.environ if name[:1] < " "]:
     os.environ[chr(ord(name[0]) | 0x40) + name[1:]] = os.environ.pop(name)
 
-# A refresh in the background starts the program anew, by the front door; sys.prefix ends at a colon.
+# A refresh in the background starts the program anew, by the front door. sys.prefix would end at a
+# colon in a path.
 sys.executable = f"{os.path.dirname(os.path.dirname(sys.argv[0]))}/docker-credential-ecr"
 sys.frozen = True  # type: ignore[attr-defined]  # what programs without an installation have
 del sys.argv[0]
