@@ -87,9 +87,10 @@ def compile_modules(builder: Inputs, target: Path) -> list[Path]:
     triplet = f"{builder.machine}-linux-gnu"
     libraries = f"$ORIGIN/../../lib/{triplet}:$ORIGIN/../lib/{triplet}"
     script = HERE / "standalone" / "compile.py"
-    command = [builder.loader, "--inhibit-cache", "--library-path", libraries, builder.interpreter]
+    command: list[str | Path] = [builder.loader, "--inhibit-cache", "--library-path", libraries]
+    command += [builder.interpreter, "-S", script, builder.libraries, target]
     done = subprocess.run(
-        [*command, "-S", script, builder.libraries, target],
+        command,
         env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
         stdout=subprocess.PIPE,
         text=True,

@@ -26,7 +26,7 @@ from tests.support.entries import (
     secret_of,
     until,
 )
-from tests.support.forms import DROP_IN, MACHINE, NAME, by_directory, run
+from tests.support.forms import DROP_IN, MACHINE, NAME, below, by_directory, run
 from tests.support.helper import Authority, Helper, Result
 from tests.support.needs import module
 from tests.support.roots import (
@@ -45,6 +45,7 @@ from tests.support.roots import (
 
 REAL = "111122223333.dkr.ecr.us-west-2.amazonaws.com"  # the loopback has a certificate for its AWS
 TRIPLET = f"{MACHINE}-linux-gnu"
+SHARED = ("-shared", "-fPIC")
 
 pytestmark = pytest.mark.needs("Linux", "root", "busybox", "cc")
 mounting = pytest.mark.needs("unshare --mount")
@@ -138,7 +139,7 @@ def test_a_static_shell_gives_the_credentials(empty: Root, aws: Loopback) -> Non
 def of_debian(root: Path, release: str) -> str:
     """Make a root of a release of Debian; return where its libraries are."""
     debian(root, release)
-    compiled(LIBRARY, root / "machine.so", "cc", "-shared", "-fPIC", LOADED="/loaded")
+    compiled(LIBRARY, root / "machine.so", "cc", *SHARED, LOADED="/loaded")
     script = f'env -0 >/seen\nexec python3 -S -c \'print(r"""{ANSWER}""")\''
     (root / "credentials").write_text(f"#!/bin/sh\n{script}\n")
     (root / "credentials").chmod(0o755)
@@ -151,8 +152,7 @@ def of_musl(root: Path, _: str) -> str:
     loader = f"ld-musl-{MACHINE}.so.1"
     shutil.copy(Path("/lib") / loader, root / "lib" / loader)
     shutil.copy(Path("/lib") / loader, root / "lib" / "libc.so")
-    options = ("-shared", "-fPIC")
-    compiled(LIBRARY, root / "machine.so", "musl-gcc", *options, LOADED="/loaded")
+    compiled(LIBRARY, root / "machine.so", "musl-gcc", *SHARED, LOADED="/loaded")
     compiled(CREDENTIALS, root / "credentials", "musl-gcc", ANSWER=ANSWER, SEEN="/seen")
     return "/lib"
 
@@ -196,7 +196,7 @@ ENVIRONMENTS = {
     "libraries": {"LD_LIBRARY_PATH": PLACE, "LD_ORIGIN_PATH": PLACE, "LD_ASSUME_KERNEL": "2.4"},
     "audit": {"LD_AUDIT": f"{PLACE}/machine.so", "LD_PROFILE": "libc.so.6"},
     "debug": {"LD_DEBUG": "all", "LD_TRACE_LOADED_OBJECTS": "1", "LD_SHOW_AUXV": "1"},
-    "tunables": {"GLIBC_TUNABLES": "glibc.malloc.check=3:glibc.rtld.nns=9", "LD_BIND_NOW": "1"},
+    "tunables": {"GLIBC_TUNABLES": "glibc.malloc.top_pad=70368744177664", "LD_BIND_NOW": "1"},
     "locale": {"LC_ALL": "tr_TR.ISO-8859-9", "LANG": "C", "LC_CTYPE": "POSIX", "LANGUAGE": "tr"},
     "lang": {"LANG": "de_DE", "LOCPATH": PLACE, "GCONV_PATH": PLACE, "LC_MESSAGES": "ja_JP.EUC-JP"},
     "bytes": {"LC_ALL": "\udcff", "X": "\udcff\udc80 \n\t\x01", "\u00e4": "\u00f6", "E": ""},
@@ -219,8 +219,7 @@ ENVIRONMENTS = {
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory of what would break the program, if it were found."""
     place = tmp_path_factory.mktemp("place")
-    loaded = str(place / "loaded")
-    compiled(LIBRARY, place / "machine.so", "cc", "-shared", "-fPIC", LOADED=loaded)
+    compiled(LIBRARY, place / "machine.so", "cc", *SHARED, LOADED=str(place / "loaded"))
     for name in ("libc.so.6", "libssl.so.3", "libz.so.1", "libm.so.6", "gconv-modules"):
         (place / name).write_text("garbage")
     for name in ("json", "urllib3", "os", "encodings", "sitecustomize"):
@@ -241,6 +240,7 @@ def test_no_variable_steers_it_and_none_is_lost(
     compiled(CREDENTIALS, program, "musl-gcc", "-static", ANSWER=ANSWER, SEEN=str(kept))
     profile(own, f"credential_process = {program}")
     variables = {name: value.replace(PLACE, str(place)) for name, value in variables.items()}
+    (place / "loaded").unlink(missing_ok=True)
     own.env |= {name: value for name, value in own.proxy.items() if value} | variables
     del own.env["AWS_ENDPOINT_URL"]
     first = own.get(REAL)
@@ -315,9 +315,8 @@ def test_hosts_and_dns_are_asked_and_no_module_of_the_machine(
 ) -> None:
     """As /etc/nsswitch.conf says, but for a module of the machine's C library that it names."""
     for place in (f"lib/{TRIPLET}", f"usr/lib/{TRIPLET}", "lib", "usr/lib", "lib64", "usr/lib64"):
-        options = ("-shared", "-fPIC")
         library = empty.path / place / "libnss_foo.so.2"
-        compiled(LIBRARY, library, "cc", *options, LOADED="/loaded")
+        compiled(LIBRARY, library, "cc", *SHARED, LOADED="/loaded")
     empty.write("etc/nsswitch.conf", "passwd: foo files\nhosts: foo files dns\n")
     empty.write("etc/hosts", "127.0.0.1 ecr.test\n" if by == "files" else "127.0.0.1 localhost\n")
     empty.write("etc/resolv.conf", "nameserver 127.0.0.99\n")
@@ -335,6 +334,12 @@ def test_hosts_and_dns_are_asked_and_no_module_of_the_machine(
 
 
 # What it is made of
+
+
+@pytest.fixture(scope="module", params=["x86_64", "aarch64"])
+def either(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory for a processor, which need not be this machine's."""
+    return by_directory(tmp_path_factory.mktemp("either"), request.param).parent
 
 
 class Linked:
@@ -396,11 +401,9 @@ class Linked:
             at += more
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_no_library_and_no_symbol_is_missing(tmp_path: Path, machine: str) -> None:
+def test_no_library_and_no_symbol_is_missing(either: Path) -> None:
     """What a file is linked with is in the directory, for both processors, in that version."""
-    program = by_directory(tmp_path, machine).parent / "program"
-    files = [file for file in program.rglob("*") if file.is_file()]
+    files = [file for file in (either / "program").rglob("*") if file.is_file()]
     linked = [Linked(file) for file in files if file.read_bytes()[:4] == b"\x7fELF"]
     found = {one.name: one for one in linked if one.name == "python3" or ".so." in one.name}
     given = set().union(*(one.given for one in found.values()))
@@ -417,38 +420,31 @@ def test_no_library_and_no_symbol_is_missing(tmp_path: Path, machine: str) -> No
         assert min(counts[name]) > 0
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_only_what_is_started_is_executable(tmp_path: Path, machine: str) -> None:
+def test_only_what_is_started_is_executable(either: Path) -> None:
     """The front door and the loader; no file is writable by others, or runs as somebody else."""
-    directory = by_directory(tmp_path, machine).parent
-    files = [path for path in directory.rglob("*") if not path.is_dir()]
-    modes = {str(path.relative_to(directory)): path.lstat().st_mode & 0o7777 for path in files}
+    modes = {name: (either / name).lstat().st_mode & 0o7777 for name in below(either)}
     executable = {name for name, mode in modes.items() if mode == 0o755}
     assert executable == {NAME, f"program/{NAME}"}
     assert {mode for name, mode in modes.items() if name not in executable} == {0o644}
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_all_python_is_bytecode_that_is_never_checked(tmp_path: Path, machine: str) -> None:
+def test_all_python_is_bytecode_that_is_never_checked(either: Path) -> None:
     """No source, no place for a cache, and no time of a file counts."""
-    program = by_directory(tmp_path, machine).parent / "program"
-    names = [path for path in program.rglob("*") if path.suffix in (".py", ".pyo", ".pth")]
-    assert names + list(program.rglob("__pycache__")) == []
-    modules = list(program.rglob("*.pyc"))
+    names = [path for path in either.rglob("*") if path.suffix in (".py", ".pyo", ".pth")]
+    assert names + list(either.rglob("__pycache__")) == []
+    modules = list(either.rglob("*.pyc"))
     assert len(modules) > 400
     assert {path.read_bytes()[4:8] for path in modules} == {b"\1\0\0\0"}  # by hash, unchecked
 
 
-def state(directory: Path) -> dict[str, tuple[int, int, bytes]]:
+def state(directory: Path) -> dict[Path, tuple[int, int, bytes]]:
     """Return all files and directories, with mode, time and content."""
-    return {
-        str(path.relative_to(directory)): (
-            path.lstat().st_mode,
-            path.lstat().st_mtime_ns,
-            b"" if path.is_dir() else path.read_bytes(),
-        )
-        for path in (directory, *directory.rglob("*"))
-    }
+    found = {}
+    for path in (directory, *directory.rglob("*")):
+        is_at = path.lstat()
+        content = b"" if path.is_dir() else path.read_bytes()
+        found[path] = (is_at.st_mode, is_at.st_mtime_ns, content)
+    return found
 
 
 def test_it_writes_nothing_beside_itself(
