@@ -272,7 +272,9 @@ def program(case: Case) -> Finding:
 
 def _own_path(name: str) -> str:
     """Return the path of this program, however it was started."""
-    return os.path.abspath(shutil.which(sys.argv[0]) or os.path.join(sys.prefix, "bin", name))
+    installed = os.path.join(sys.prefix, "bin", name)
+    own = sys.executable if getattr(sys, "frozen", False) else installed
+    return os.path.abspath(shutil.which(sys.argv[0]) or own)
 
 
 def docker_package(_: Case) -> Finding:

@@ -30,7 +30,9 @@ def detach(arguments: list[str]) -> None:
         # The child must not inherit a pipe of the caller, who may wait until it is closed.
         closing = [(os.POSIX_SPAWN_CLOSE, n) for n in _inheritable() if n not in range(3)]
         actions = [*_streams(), *closing]
-        os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True)
+        # An entry without a name, which the kernel allows, would be refused here.
+        variables = {name: value for name, value in os.environ.items() if name}
+        os.posix_spawn(sys.executable, command, variables, file_actions=actions, setsid=True)
         return
     import subprocess
 

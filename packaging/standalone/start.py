@@ -9,8 +9,10 @@ variables are put right here, before anything that is started could inherit them
 import os
 import sys
 
+HIDDEN = ("\x0cD_", "\x07LIBC_TUNABLES", "\x0cC_ALL")
+
 del os.environ["LC_ALL"]
-for name in [name for name in os.environ if name[:1] < " "]:
+for name in [name for name in os.environ if name.startswith(HIDDEN)]:
     os.environ[chr(ord(name[0]) | 0x40) + name[1:]] = os.environ.pop(name)
 
 # A refresh in the background starts the program anew, by the front door. sys.prefix would end at a

@@ -95,7 +95,8 @@ def test_that_no_thread_can_be_started_is_told(
     helper: Helper, site: Path, arguments: list[str]
 ) -> None:
     """What it may be, and what can be done: an old seccomp profile is the last to be thought of."""
-    write(site / "sitecustomize.py", NO_THREADS)
+    write(site / "no_threads.py", NO_THREADS)
+    write(site / "no_threads.pth", "import no_threads\n")  # Debian has a sitecustomize of its own
     write(helper.home / ".aws/config", "[default]\ncredential_process = none\n")
     result = helper.run(*arguments, stdin=PRIVATE.encode(), env=NO_KEYS)
     assert result.status == 1

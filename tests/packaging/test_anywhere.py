@@ -200,6 +200,7 @@ ENVIRONMENTS = {
     "locale": {"LC_ALL": "tr_TR.ISO-8859-9", "LANG": "C", "LC_CTYPE": "POSIX", "LANGUAGE": "tr"},
     "lang": {"LANG": "de_DE", "LOCPATH": PLACE, "GCONV_PATH": PLACE, "LC_MESSAGES": "ja_JP.EUC-JP"},
     "bytes": {"LC_ALL": "\udcff", "X": "\udcff\udc80 \n\t\x01", "\u00e4": "\u00f6", "E": ""},
+    "names": {"\x01A": "1", "\x0cD": "2", "\x02": "3", "a b": "4"},
     "python": {
         **{f"PYTHON{name}": PLACE for name in ("HOME", "PATH", "STARTUP", "PYCACHEPREFIX")},
         **{f"PYTHON{name}": "1" for name in ("VERBOSE", "DEVMODE", "INSPECT", "DUMPREFS")},
@@ -252,6 +253,14 @@ def test_no_variable_steers_it_and_none_is_lost(
     assert not (place / "loaded").exists()
 
 
+def test_a_variable_without_a_name_does_no_harm(own: Helper, aws: Loopback) -> None:
+    """As programs of Windows leave them ("=C:=x"): they cannot be handed on, and need not be."""
+    own.env[""] = "C:=x"
+    first = own.get(HOST)
+    assert (first.status, first.err) == (0, "")
+    renewed_behind(own.cache, aws, lambda: own.get(HOST), first)
+
+
 # Where it is
 
 
@@ -300,7 +309,7 @@ def test_all_that_is_mapped_is_its_own(
         assert process.stdin
         process.stdin.write(HOST.encode())
         process.stdin.close()
-        until(lambda: aws.count("ecr") == 1)
+        until(lambda: aws.count("ecr") == 1 or process.poll() is not None)
         lines = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
         process.kill()
     mapped = {line.split(maxsplit=5)[5] for line in lines if "/" in line}

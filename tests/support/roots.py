@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import inputs
+
 from tests.loopback import USER_KEY, USER_SECRET, Loopback
 from tests.support.forms import NAME, run
 from tests.support.helper import Result, finish
-from tests.support.needs import SYSTEM_PATH
+from tests.support.needs import SYSTEM_PATH, lacking
 
 BUSYBOX = str(shutil.which("busybox", path=SYSTEM_PATH))  # it is static: no variable steers it
 ANSWER = json.dumps({"Version": 1, "AccessKeyId": USER_KEY, "SecretAccessKey": USER_SECRET})
@@ -104,11 +106,12 @@ def compiled(source: str, target: Path, compiler: str, *options: str, **texts: s
 
 def debian(path: Path, release: str) -> None:
     """Unpack a release of Debian with a shell and a Python; nothing is installed."""
-    urls = os.environ.get("DEBIAN_MIRRORS") or "http://deb.debian.org/debian"
-    mirror = next(url for url in urls.split() if "security" not in url)
+    mirrors = [url for url in inputs.mirrors() if url.endswith("/debian")]
+    if not mirrors:
+        lacking("missing: an archive of Debian, of apt or in DEBIAN_MIRRORS")
     packages = "--include=base-files,libc6,dash,coreutils,python3-minimal"
     options = ("--quiet", "--mode=root", "--variant=extract", "--format=directory", packages)
-    run("mmdebstrap", *options, release, path, mirror)
+    run("mmdebstrap", *options, release, path, mirrors[0])
 
 
 def pairs(variables: Mapping[str, str]) -> list[bytes]:
