@@ -70,6 +70,13 @@ def is_built_in(name: str) -> bool:
     return spec is not None and spec.origin in ("built-in", "frozen")
 
 
+def assert_ours_alone(modules: set[str]) -> None:
+    """Hold that these are the modules that a warm get needs, and built-in ones."""
+    ours = {name for name in modules if name.partition(".")[0] == PACKAGE}
+    assert ours == {PACKAGE, *(f"{PACKAGE}.{module}" for module in MODULES)}
+    assert [name for name in sorted(modules - ours) if not is_built_in(name)] == []
+
+
 def test_a_warm_get_loads_our_modules_and_nothing_else_from_disk(current: Helper) -> None:
     """Beyond a bare interpreter there are only the modules it needs, and built-in ones."""
     current.get(HOST)
@@ -77,9 +84,7 @@ def test_a_warm_get_loads_our_modules_and_nothing_else_from_disk(current: Helper
     warm = current.get(HOST, env=REPORT)
     assert secret_of(warm.answer)
     more = modules_in(warm.stderr) - loaded_by("pass", current.env)
-    ours = {name for name in more if name.partition(".")[0] == PACKAGE}
-    assert ours == {PACKAGE, *(f"{PACKAGE}.{module}" for module in MODULES)}
-    assert [name for name in sorted(more - ours) if not is_built_in(name)] == []
+    assert_ours_alone(more)
     assert not {name.partition(".")[0] for name in more}.intersection(HEAVY)
 
 
@@ -91,10 +96,7 @@ def test_the_script_of_an_older_pip_adds_one_module(helper: Helper, tmp_path: Pa
     helper.get(HOST)
     warm = helper.get(HOST, env=REPORT)
     assert secret_of(warm.answer)
-    more = modules_in(warm.stderr) - loaded_by("import re", helper.env)
-    ours = {name for name in more if name.partition(".")[0] == PACKAGE}
-    assert ours == {PACKAGE, *(f"{PACKAGE}.{module}" for module in MODULES)}
-    assert [name for name in sorted(more - ours) if not is_built_in(name)] == []
+    assert_ours_alone(modules_in(warm.stderr) - loaded_by("import re", helper.env))
 
 
 def test_the_report_shows_what_a_cold_get_loads(helper: Helper) -> None:
