@@ -17,9 +17,9 @@ SOURCES := pyproject.toml README.md $(wildcard packaging/*.py ecr_credential_hel
 demo: $(INSTALLED)
 	$(BIN)/python -m tests.demo $(REGISTRY)
 
-# In as many processes as there are processors; what shares a Docker engine stays in one of them.
+# In as many processes as there are processors, each with a Docker engine of its own.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -161,7 +161,7 @@ BUILT := tests/packaging/test_packages.py tests/packaging/test_anywhere.py \
 packages-test: $(INSTALLED) packages
 	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) $(BIN)/python -m pytest $(BUILT)
 	HELPER_UNDER_TEST=$$(ls -d $(CURDIR)/$(DIRECTORIES)/*-$$(uname -m)/)docker-credential-ecr $(BIN)/python -m pytest \
-		--numprocesses $(WORKERS) --dist loadgroup $(BLACK_BOX)
+		--numprocesses $(WORKERS) $(BLACK_BOX)
 
 # The table of packaging/README.md.
 packages-bench: $(INSTALLED) packages aws-helper

@@ -3,7 +3,6 @@
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,18 +13,10 @@ from .clients import ClientUser, Seed
 from .rig import PRIVATE, PUBLIC, Rig
 from .users import User
 
-HERE = Path(__file__).parent
 CLI = "docker"
 # The first on PATH and Debian's, which may be one and the same.
 FOUND = {shutil.which(name, path=SYSTEM_PATH): name for name in ("/usr/bin/docker", CLI)}
 CLIS = [CLI, "/usr/bin/docker"]  # the same on each machine, as are the rows of docs/clients.md
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all tests of this folder in one process: they share an engine."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("engine"))
 
 
 @pytest.fixture(scope="session")

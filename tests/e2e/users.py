@@ -16,7 +16,9 @@ class User:
         self.rig = rig
         self.cli = cli
         self.home = rig.directory / f"home-{secrets.token_hex(4)}"
-        self.variables = {"HOME": str(self.home), **variables}
+        temporary = self.home / "tmp"  # some clients name files by the clock, and others run too
+        temporary.mkdir(parents=True)
+        self.variables = {"HOME": str(self.home), "TMPDIR": str(temporary), **variables}
         self.config = self.home / ".docker" / "config.json"
         self.config.parent.mkdir(parents=True)
         self.config.write_text("{}")
