@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed
 NODE_CLIENTS := tests/e2e/node/node_modules/.package-lock.json
 SOURCES := pyproject.toml README.md $(wildcard packaging/*.py ecr_credential_helper/*.py ecr_credential_helper/*/*.py)
 
-.PHONY: demo test lint bench aws-helper fleet clients man torture clean
+.PHONY: demo test lint bench aws-helper fleet clients built-clients go-clients java-clients rust-clients man torture clean
 
 # REGISTRY=<host>[/<repository>:<tag>] runs it against your own AWS in place of a stand-in.
 demo: $(INSTALLED)
@@ -45,9 +45,16 @@ fleet: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks.fleet --write
 
 # Writes docs/clients.md from a run of the end-to-end tests; what they need must be there.
-clients: $(INSTALLED) $(NODE_CLIENTS)
+clients: $(INSTALLED) built-clients
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test,e2e]'
 	CI=true CLIENTS_PAGE=docs/clients.md $(BIN)/python -m pytest -m client
+
+# The clients that come from the registries of other languages, pinned by a manifest for each below
+# tests/e2e; some ten minutes once. Without them their tests are skipped.
+built-clients: $(NODE_CLIENTS) go-clients java-clients rust-clients
+
+go-clients java-clients rust-clients:
+	$(MAKE) -C tests/e2e/$(@:-clients=) OUT=$(CURDIR)/build/clients/$(@:-clients=)
 
 $(NODE_CLIENTS): tests/e2e/node/package-lock.json
 	npm ci --prefix tests/e2e/node --ignore-scripts --no-audit --no-fund

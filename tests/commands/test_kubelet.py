@@ -78,11 +78,6 @@ def principal(result: Result, aws: Loopback, server: str = PRIVATE) -> str:
 # The node's own identity
 
 
-@pytest.mark.client(
-    "kubelet",
-    "a CredentialProviderRequest of v1, v1beta1, v1alpha1",
-    source="kubernetes/kubernetes pkg/credentialprovider/plugin/plugin.go",
-)
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_image_of_ecr_gets_a_login_in_the_version_that_asked(
     helper: Helper, aws: Loopback, version: str
@@ -177,11 +172,6 @@ def test_the_settings_file_holds_here_too(helper: Helper) -> None:
 # A service account's identity
 
 
-@pytest.mark.client(
-    "kubelet",
-    "one with a token of a service account",
-    source="kubernetes/kubernetes pkg/credentialprovider/plugin/plugin.go",
-)
 def test_the_token_of_a_service_account_becomes_the_role_of_its_annotation(
     helper: Helper, aws: Loopback
 ) -> None:

@@ -1,6 +1,8 @@
 """Users of real clients, and the calls of the helper that those clients make."""
 
+import hashlib
 import json
+import re
 import secrets
 import shlex
 import sys
@@ -9,13 +11,27 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from tests.loopback import USER_SECRET, Loopback
+from tests.loopback import ACCOUNT, USER_SECRET, Fault, Loopback
 from tests.support.needs import SYSTEM_PATH, lacking
+from tests.support.needs import built as built  # noqa: PLC0414
 
 from .rig import HUB, PRIVATE, PUBLIC, Rig
 from .users import User
 
 NODE = Path(__file__).parent / "node"
+
+FAILURES = ("SSO session expired", "denied", "no credentials")
+
+SSO_PROFILE = f"""\
+[default]
+region = eu-west-1
+sso_session = corp
+sso_account_id = {ACCOUNT}
+sso_role_name = Pull
+[sso-session corp]
+sso_region = eu-west-1
+sso_start_url = https://corp.awsapps.com/start
+"""
 
 # Writes down verb and stdin of each call, then lets the helper answer. One write is one line.
 RECORDER = """\
@@ -56,6 +72,7 @@ class ClientUser(User):
             "PATH": f"{recorder.parent}:{SYSTEM_PATH}",
             "DOCKER_HOST": f"unix://{rig.directory}/docker.sock",
             "XDG_RUNTIME_DIR": str(self.home / "run"),
+            "SSL_CERT_FILE": str(rig.certificates()),
             "REQUESTS_CA_BUNDLE": str(rig.certificates()),
             "NODE_EXTRA_CA_CERTS": str(rig.certificates()),
             "TESTCONTAINERS_RYUK_DISABLED": "true",
@@ -71,6 +88,49 @@ class ClientUser(User):
     def use(self, found: str, host: str = PRIVATE) -> bytes:
         """Write the config.json in which the helper is `found`, for one registry."""
         return self.use_store() if found == "credsStore" else self.use_helper(host)
+
+    def let_fail(self, failure: str) -> None:
+        """Make the helper fail for this user in one of the ways in FAILURES, and keep a log."""
+        self.variables["AWS_ECR_LOG_FILE"] = str(self.home / "helper.log")
+        if failure == "denied":
+            self.aws.faults = {"ecr": Fault("denied")}
+            return
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            self.variables.pop(name, None)
+        if failure == "SSO session expired":
+            cached = {"accessToken": "expired", "expiresAt": "2026-01-01T00:00:00Z"}
+            session = self.home / ".aws/sso/cache" / f"{hashlib.sha1(b'corp').hexdigest()}.json"
+            session.parent.mkdir(parents=True)
+            session.write_text(json.dumps(cached))
+            (self.home / ".aws/config").write_text(SSO_PROFILE)
+
+    def cause(self, host: str = PRIVATE) -> str:
+        """Return why the helper has no login for a host, in the words it has for a person."""
+        done = self.run(self.helper, "get", stdin=host, check=False)
+        lines = (done.stdout + done.stderr).splitlines()
+        [cause] = [line for line in lines if line.startswith("docker-credential-ecr: ")]
+        return cause.removeprefix("docker-credential-ecr: ")
+
+    def sees(self, failure: str, done: CompletedProcess[str]) -> str:
+        """Put down what a client shows of a failing helper; return it.
+
+        CAUSE stands for the helper's own line, if it is there as a whole (a client may break it),
+        and HINT for the line that says what to do. Of the client's lines, those around them and
+        the last are kept. Whatever a client shows, the helper's log has the cause.
+        """
+        assert_no_secret(self, done)
+        cause = self.cause()
+        assert cause in (self.home / "helper.log").read_text()
+        pattern = re.escape(cause).replace(r"\ ", r"\s+")
+        screen = _plain(f"{done.stdout}\n{done.stderr}".replace(str(self.home), "HOME"))
+        screen = re.sub(rf"(?:docker-credential-ecr: )?{pattern}", "CAUSE", screen)
+        screen = re.sub(r"hint: .*?(?= \(CAUSE\)|$)", "HINT", screen, flags=re.MULTILINE)
+        lines = [line.strip() for line in screen.splitlines() if line.strip()]
+        ours = [line for line in lines if re.search("CAUSE|HINT", line)]
+        theirs = [line for line in lines if line not in ours]
+        words = " ⏎ ".join(_shortened(line) for line in dict.fromkeys(ours + theirs[-1:]))
+        self.record("sees", [failure, words])
+        return words
 
     def calls(self) -> list[tuple[str, str]]:
         """Return verb and stdin of each call of the helper until now, in order."""
@@ -118,10 +178,24 @@ class ClientUser(User):
 def _shortened(data: str) -> str:
     """Return what was sent to the helper, without secrets and with HOST for a registry."""
     if data.startswith("{"):
-        data = json.loads(data)["ServerURL"]
+        said = json.loads(data)
+        data = said["image"] if "image" in said else said["ServerURL"]
+    data = _plain(data)
     for host in (PRIVATE, PUBLIC, HUB):
         data = data.replace(host, "HOST")
     return data.replace("\n", "\\n")
+
+
+def _plain(screen: str) -> str:
+    """Return what is on a screen, without colours, the time and the name of an image."""
+    for found, instead in (
+        (r"\x1b\[[0-9;]*[A-Za-z]", ""),
+        (r"time=\S+ ", ""),
+        (r"\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d\S* ", ""),
+        (r"\b(?:seed|team)/[-.\w]+(?::\d+|@sha256:\w+)?", "IMAGE"),
+    ):
+        screen = re.sub(found, instead, screen)
+    return screen
 
 
 class Seed:
@@ -159,6 +233,15 @@ def package(name: str) -> str:
         lacking(f"missing: {name} (npm ci --prefix tests/e2e/node)")
     text: str = json.loads(described)["version"]
     return text
+
+
+def go_module(name: str) -> str:
+    """Return the version of a Go module that go.mod pins."""
+    pinned = (Path(__file__).parent / "go" / "go.mod").read_text()
+    [version] = re.findall(
+        rf"^(?:require )?\s*{re.escape(name)} v(\S+?)(?:\+\S+)?(?: //.*)?$", pinned, re.MULTILINE
+    )
+    return str(version)
 
 
 def assert_no_secret(user: ClientUser, *done: CompletedProcess[str]) -> None:

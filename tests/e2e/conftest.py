@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.loopback import Loopback
-from tests.support.needs import SYSTEM_PATH, installed, lacking
+from tests.support.needs import SYSTEM_PATH, built, installed, lacking
 
-from .clients import ClientUser, Seed
+from .clients import FAILURES, ClientUser, Seed
 from .rig import PRIVATE, PUBLIC, Rig
 from .users import User
 
@@ -17,6 +17,7 @@ CLI = "docker"
 # The first on PATH and Debian's, which may be one and the same.
 FOUND = {shutil.which(name, path=SYSTEM_PATH): name for name in ("/usr/bin/docker", CLI)}
 CLIS = [CLI, "/usr/bin/docker"]  # the same on each machine, as are the rows of docs/clients.md
+BUILT_CLI = "from source"
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +48,11 @@ def aws(cloud: Loopback) -> Iterator[Loopback]:
 
 @pytest.fixture(params=CLIS, ids=lambda name: name.strip("/").replace("/", "-"))
 def cli(request: pytest.FixtureRequest) -> str:
-    """Name each docker CLI of the machine: the first on PATH and Debian's."""
-    installed(CLI)
+    """Name each docker CLI: the first on PATH, Debian's, and the built one for who asks for it."""
     command: str = request.param
+    if command == BUILT_CLI:
+        return str(built("go", "docker"))
+    installed(CLI)
     if command != CLI and command not in FOUND.values():
         lacking("missing: a second docker CLI, Debian's beside the one on PATH")
     return command
@@ -72,6 +75,13 @@ def found(request: pytest.FixtureRequest) -> str:
     """Name each place of config.json in which a client may find the helper."""
     place: str = request.param
     return place
+
+
+@pytest.fixture(params=FAILURES, ids=lambda name: name.replace(" ", "-"))
+def failure(request: pytest.FixtureRequest) -> str:
+    """Name each way in which the helper fails that users meet most."""
+    name: str = request.param
+    return name
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -328,6 +328,13 @@ class Rig:
             line = " ".join(map(str, command))
             raise RigError(f"exit {done.returncode}: {line}\n{done.stdout}{done.stderr}")
         return done
+
+    @contextlib.contextmanager
+    def serving(self, name: str, *command: str | Path) -> Iterator[None]:
+        """Run one more service in the rig, with its output in a log of its own."""
+        with contextlib.ExitStack() as stack:
+            self._serve(stack, name, *command)
+            yield
 
     def context(self, note: str) -> Path:
         """Make a build context whose image prints `note` (one line) when it runs."""

@@ -1,29 +1,62 @@
-"""podman, buildah and skopeo, which share their way to the helper (containers/image)."""
+"""podman, buildah and skopeo, which share their way to the helper (containers/image).
+
+Debian's programs are old. Of today's, buildah is run itself; the libraries of the others by a small
+program (go/containers) that has skopeo's words.
+"""
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
-from tests.support.needs import installed
+from tests.support.clients_page import SHOWN
+from tests.support.needs import built, installed, lacking
 
-from .clients import ClientUser, Seed, assert_asked_once, assert_no_secret, from_image
+from .clients import (
+    ClientUser,
+    Seed,
+    assert_asked_once,
+    assert_no_secret,
+    from_image,
+    go_module,
+)
 from .rig import PRIVATE, Rig
 
 PLACES = ["config.json", "auth.json", "registries.conf"]
+DEBIAN = " of Debian"
+NETAVARK = Path("/usr/lib/podman/netavark")
+LIBRARIES = "podman's and skopeo's libraries"
 
 
-@pytest.fixture(params=["podman", "buildah", "skopeo"])
+@pytest.fixture(
+    params=["podman of Debian", "buildah of Debian", "skopeo of Debian", "buildah", LIBRARIES]
+)
 def program(request: pytest.FixtureRequest) -> str:
     """Name each of the family."""
-    return installed(request.param)
+    return called(request.param)
 
 
-@pytest.fixture(params=["podman", "buildah"])
+@pytest.fixture(params=["podman of Debian", "buildah of Debian", "buildah"])
 def engine(request: pytest.FixtureRequest) -> str:
     """Name each of the family that has a store of images."""
-    return installed(request.param)
+    if request.param == "buildah" and not NETAVARK.exists():
+        lacking("missing: netavark, without which today's buildah builds nothing (apt-get install)")
+    return called(request.param)
+
+
+@pytest.fixture(params=["skopeo of Debian", LIBRARIES])
+def copier(request: pytest.FixtureRequest) -> str:
+    """Name each of the family that copies from registry to registry."""
+    return called(request.param)
+
+
+def called(name: str) -> str:
+    """Return how one of the family is called, or leave the test."""
+    if name.endswith(DEBIAN):
+        return installed(name.removesuffix(DEBIAN))
+    return str(built("go", "containers" if name == LIBRARIES else name))
 
 
 @pytest.fixture(params=PLACES)
@@ -54,9 +87,15 @@ def prepare(user: ClientUser, program: str, found: str) -> ClientUser:
     path, content = places[found]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
-    version = user.run(program, "--version").stdout.split()[2]
-    user.record("version", version)
+    user.record("version", version(user, program))
     return user
+
+
+def version(user: ClientUser, program: str) -> str:
+    """Return the version of a program, or of the library that it is made of."""
+    if Path(program).name == "containers":
+        return go_module("go.podman.io/image/v5")
+    return user.run(program, "--version").stdout.split()[2]
 
 
 def log_in(user: ClientUser, program: str, token: str) -> CompletedProcess[str]:
@@ -71,24 +110,25 @@ def test_pull_push_and_build(client_user: ClientUser, seed: Seed, engine: str, f
     user = prepare(client_user, engine, found)
 
     pulled = user.run(engine, "pull", "--quiet", seed.image)
-    user.run(engine, "push", "--quiet", seed.image, f"{seed.image}-{engine}")
+    user.run(engine, "push", "--quiet", seed.image, f"{seed.image}-pushed")
     user.run(engine, "rmi", "--force", seed.image)
-    built = user.run(
-        engine, "build", "--quiet", "--tag", "localhost/built", from_image(user, seed.image)
-    )
+    words = ("build", "--quiet", "--tag=localhost/built")
+    built = user.run(engine, *words, from_image(user, seed.image))
 
     assert f"sha256:{pulled.stdout.strip()}" == seed.id
     assert_asked_once(user, PRIVATE)
     assert_no_secret(user, pulled, built)
 
 
-@pytest.mark.client("skopeo", "inspect", "copy")
-def test_skopeo_inspects_and_copies(client_user: ClientUser, seed: Seed, found: str) -> None:
+@pytest.mark.client("{copier}", "inspect", "copy")
+def test_skopeo_inspects_and_copies(
+    client_user: ClientUser, seed: Seed, copier: str, found: str
+) -> None:
     """Skopeo reads from and writes to the registry."""
-    user = prepare(client_user, installed("skopeo"), found)
+    user = prepare(client_user, copier, found)
 
-    user.run("skopeo", "copy", f"docker://{seed.image}", f"docker://{seed.image}-copy")
-    shown = user.run("skopeo", "inspect", f"docker://{seed.image}-copy")
+    user.run(copier, "copy", f"docker://{seed.image}", f"docker://{seed.image}-copy")
+    shown = user.run(copier, "inspect", f"docker://{seed.image}-copy")
 
     assert f"{seed.image.rpartition(':')[2]}-copy" in json.loads(shown.stdout)["RepoTags"]
     assert_asked_once(user, PRIVATE)
@@ -102,14 +142,33 @@ def test_a_public_image_needs_no_credentials(
 ) -> None:
     """Without AWS credentials they go on anonymously."""
     newcomer.use_helper(public_seed.host)
-    image = public_seed.image
+    newcomer.record("version", version(newcomer, program))
 
-    if program == "skopeo":
-        newcomer.run(program, "inspect", f"docker://{image}")
-    else:
-        newcomer.run(program, "pull", image)
+    newcomer.run(program, *reading(program, public_seed.image))
 
     assert newcomer.asked() == {public_seed.host}
+
+
+def reading(program: str, image: str) -> tuple[str, str]:
+    """Return the words by which a program reads an image."""
+    if Path(program).name in ("podman", "buildah"):
+        return "pull", image
+    return "inspect", f"docker://{image}"
+
+
+@pytest.mark.client("{program}", SHOWN)
+@pytest.mark.usefixtures("tidy")
+def test_what_is_seen_of_a_failure(
+    client_user: ClientUser, seed: Seed, program: str, failure: str
+) -> None:
+    """The helper's own words, from its stderr, stand before the client's."""
+    user = prepare(client_user, program, "config.json")
+    user.let_fail(failure)
+
+    done = user.run(program, *reading(program, seed.image), check=False)
+
+    assert done.returncode != 0
+    assert "CAUSE" in user.sees(failure, done)
 
 
 @pytest.mark.client("{program}", "login")

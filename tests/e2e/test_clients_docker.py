@@ -5,20 +5,39 @@ import json
 
 import pytest
 
+from tests.support.clients_page import SHOWN
+
 from .clients import ClientUser, Seed, assert_asked_once, assert_no_secret, from_image
 from .rig import PRIVATE
 
 HUB_KEY = "https://index.docker.io/v1/"
 NO_CREDENTIALS = "no basic auth credentials\n"
 
-pytestmark = pytest.mark.usefixtures("cli")
+# What Docker shows of stdout, where the helper has the cause; before this version only a run does.
+SAID = "error getting credentials - err: exit status 1, out: `CAUSE`"
+SAID_SINCE = 29
+
+pytestmark = [
+    pytest.mark.usefixtures("cli"),
+    pytest.mark.parametrize(
+        "cli",
+        ["docker", "/usr/bin/docker", "from source"],
+        indirect=True,
+        ids=["docker", "usr-bin-docker", "from-source"],
+    ),
+]
 
 
 @pytest.fixture
 def someone(client_user: ClientUser) -> ClientUser:
     """Give a test somebody at the docker CLI."""
-    client_user.record("version", client_user.docker("--version").stdout.split()[2].rstrip(","))
+    client_user.record("version", version_of(client_user))
     return client_user
+
+
+def version_of(user: ClientUser) -> str:
+    """Return the version of a user's docker CLI."""
+    return user.docker("--version").stdout.split()[2].rstrip(",")
 
 
 @pytest.mark.client("docker CLI", "pull", "push")
@@ -154,7 +173,7 @@ def test_a_login_to_docker_hub_is_refused_and_loses_nothing(someone: ClientUser)
 
     assert login.returncode == 1
     assert "Login Succeeded" not in login.stdout
-    assert "Error saving credentials: error storing credentials" in login.stderr
+    assert "error storing credentials - err: exit status 1" in login.stderr
     assert "this host is not ECR" in login.stderr
     assert "hint: name the helper in credHelpers for your ECR hosts" in login.stderr
     assert "hunter2" not in login.stdout + login.stderr
@@ -181,4 +200,28 @@ def test_the_recorder_is_no_helper(someone: ClientUser, seed: Seed) -> None:
     pull = someone.docker("pull", seed.image, check=False)
 
     assert pull.returncode == 1
-    assert pull.stderr.endswith(NO_CREDENTIALS)
+    assert pull.stderr.endswith((NO_CREDENTIALS, "out: ``\n"))
+
+
+@pytest.mark.client("docker CLI", SHOWN)
+def test_docker_shows_why_there_is_no_login(
+    someone: ClientUser, seed: Seed, repository: str, failure: str
+) -> None:
+    """Push, run and pull show the cause; what the helper says on stdout is hidden before 29."""
+    image = f"{PRIVATE}/{repository}:1"
+    someone.build(image)
+    someone.use_helper(PRIVATE)
+    someone.let_fail(failure)
+
+    push = someone.docker("push", image, check=False)
+    run = someone.docker("run", "--rm", "--network=none", seed.image, check=False)
+    pull = someone.docker("pull", seed.image, check=False)
+
+    someone.docker("rmi", image)
+    assert (push.returncode, run.returncode, pull.returncode) == (1, 125, 1)
+    cause = someone.cause()
+    assert all(cause in done.stderr for done in (push, run))
+    words = someone.sees(failure, pull)
+    assert "CAUSE" in words
+    speaks = int(version_of(someone).partition(".")[0]) >= SAID_SINCE
+    assert (SAID in words) == (speaks and failure != "no credentials")

@@ -1,44 +1,231 @@
-"""The login that the kubelet gets works at the registry: as the node, as a service account."""
+"""The kubelet's own plugin code (go/kubelet) with the configurations that we give out."""
 
 import json
+from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
-from tests.loopback import ACCOUNT, Loopback
+from tests.loopback import ACCOUNT, USER_ARN, Loopback, session_arn
+from tests.support.clients_page import SHOWN
 
-from .clients import ClientUser, Seed
+from .clients import ClientUser, Seed, assert_no_secret, built, go_module
 from .rig import PRIVATE
 
+CONFIGURATIONS = Path(__file__).parents[2] / "packaging" / "kubelet"
+NODE = CONFIGURATIONS / "credential-provider-config.yaml"
+SERVICE_ACCOUNTS = CONFIGURATIONS / "credential-provider-config-service-accounts.yaml"
+
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/image-pull"
+OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/other"
 TOKEN = "header.claims.signature"
+OTHER_TOKEN = "header.other.signature"
+
+Login = dict[str, str]
+NO_LOGIN = {"username": "", "password": "", "serviceAccount": ""}
 
 
-@pytest.mark.parametrize("with_token", [False, True], ids=["node", "service-account"])
-def test_the_answer_opens_the_registry(
-    client_user: ClientUser,
-    newcomer: ClientUser,
-    aws: Loopback,
-    seed: Seed,
-    *,
-    with_token: bool,
+class Kubelet:
+    """A node with the plugin code of a kubelet, whose one provider is the helper of a user."""
+
+    def __init__(self, user: ClientUser, config: Path = NODE) -> None:
+        self.user = user
+        self.config = config
+        self.program = built("go", "kubelet")
+        user.record("version", go_module("k8s.io/kubernetes"))
+
+    def run(self, *words: str, token: str = "") -> CompletedProcess[str]:
+        """Look up the images that `words` end with, in one kubelet, as a pod that has a token."""
+        variables = self.user.variables
+        self.user.variables = variables | {"SERVICE_ACCOUNT_TOKEN": token}
+        programs = self.user.home / "bin"
+        done = self.user.run(
+            self.program, f"-config={self.config}", f"-bin-dir={programs}", *words, check=False
+        )
+        self.user.variables = variables
+        assert_no_secret(self.user, CompletedProcess("", 0, "", done.stderr))
+        assert token == "" or token not in done.stderr
+        return done
+
+    def logins(self, *words: str, token: str = "") -> list[Login]:
+        """Return what the kubelet has for each image."""
+        done = self.run(*words, token=token)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def pull(user: ClientUser, login: Login, seed: Seed) -> None:
+    """Pull an image by a login of the kubelet's, as the container runtime does."""
+    assert login["username"] == "AWS"
+    user.use_password(PRIVATE, login["password"])
+    user.docker("pull", seed.image)
+    assert user.image_id(seed.image) == seed.id
+    user.docker("rmi", seed.image)
+
+
+@pytest.mark.client("kubelet", "pull", found="node's configuration")
+def test_a_node_pulls_with_its_own_credentials(
+    client_user: ClientUser, aws: Loopback, seed: Seed
 ) -> None:
-    """A node with credentials, or without any but with a token, pulls by the login it is given."""
-    aws.add_role(ROLE, web_identity_token=TOKEN)
-    node = newcomer if with_token else client_user
-    request = {
-        "kind": "CredentialProviderRequest",
-        "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
-        "image": seed.image,
-        "serviceAccountToken": TOKEN if with_token else "",
-        "serviceAccountAnnotations": {"eks.amazonaws.com/ecr-role-arn": ROLE},
-    }
+    """The login is for the image's host, is the node's, and opens the registry."""
+    [login] = Kubelet(client_user).logins(seed.image)
 
-    answer = node.run(node.helper, "kubelet", stdin=json.dumps(request)).stdout
-    login = json.loads(answer)["auth"][PRIVATE]
-    node.use_password(PRIVATE, login["password"])
-    node.docker("pull", seed.image)
+    pull(client_user, login, seed)
+    assert aws.issued[login["password"]].principal == USER_ARN
+    assert login["serviceAccount"] == ""
+    assert [verb for verb, _ in client_user.calls()] == ["kubelet"]
+
+
+@pytest.mark.client("kubelet", "pull in public, anonymous", found="node's configuration")
+def test_a_public_image_needs_no_credentials(newcomer: ClientUser, public_seed: Seed) -> None:
+    """Without AWS credentials there is no login, and so the runtime pulls anonymously."""
+    done = Kubelet(newcomer).run(public_seed.image)
+
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [NO_LOGIN]
+    newcomer.config.write_text("{}")
+    newcomer.docker("pull", public_seed.image)
+    newcomer.docker("rmi", public_seed.image)
+
+
+@pytest.mark.parametrize("version", ["v1beta1", "v1alpha1"])
+def test_an_older_configuration_does_as_well(
+    client_user: ClientUser, seed: Seed, tmp_path: Path, version: str
+) -> None:
+    """The kubelet asks in the version that its configuration names, and takes no other answer."""
+    older = tmp_path / "config.yaml"
+    provider = "credentialprovider.kubelet.k8s.io"
+    older.write_text(NODE.read_text().replace(f"{provider}/v1", f"{provider}/{version}"))
+
+    [login] = Kubelet(client_user, older).logins(seed.image)
 
     assert login["username"] == "AWS"
-    assert node.image_id(seed.image) == seed.id
-    node.docker("rmi", seed.image)
-    assert node.calls() == []
+    [(_, request)] = client_user.calls()
+    assert json.loads(request)["apiVersion"] == f"{provider}/{version}"
+
+
+def test_an_answer_is_kept_for_the_registry(client_user: ClientUser, seed: Seed) -> None:
+    """All images of a registry have the login of one call; other hosts are no business of ours."""
+    logins = Kubelet(client_user).logins(
+        seed.image, seed.image, f"{PRIVATE}/team/other:2", "ghcr.io/team/app:1"
+    )
+
+    assert logins[0] == logins[1] == logins[2] != NO_LOGIN
+    assert logins[3] == NO_LOGIN
+    assert len(client_user.calls()) == 1
+
+
+@pytest.mark.parametrize(("life", "calls"), [(43200.0, 1), (1.0, 2)])
+def test_an_answer_is_kept_as_long_as_it_says(
+    newcomer: ClientUser, aws: Loopback, seed: Seed, life: float, calls: int
+) -> None:
+    """Half of what the token has left; with nothing left the kubelet keeps nothing."""
+    aws.add_role(ROLE, web_identity_token=TOKEN)
+    aws.token_life = life
+
+    Kubelet(newcomer, SERVICE_ACCOUNTS).run(
+        "-service-account=puller", f"-role={ROLE}", seed.image, seed.image, token=TOKEN
+    )
+
+    assert len(newcomer.calls()) == calls
+
+
+def test_an_answer_is_asked_for_anew_when_its_time_is_over(
+    newcomer: ClientUser, aws: Loopback, seed: Seed
+) -> None:
+    """A kubelet that goes on looking up gets another login by itself."""
+    aws.add_role(ROLE, web_identity_token=TOKEN)
+    aws.token_life = 4.0
+
+    first, second = Kubelet(newcomer, SERVICE_ACCOUNTS).logins(
+        "-service-account=puller", f"-role={ROLE}", "-until-renewed=30s", seed.image, token=TOKEN
+    )
+
+    assert first["password"] != second["password"] != ""
+    assert len(newcomer.calls()) == 2
+
+
+@pytest.mark.client("kubelet", "pull", found="service accounts' configuration")
+def test_a_pod_pulls_with_its_service_account(
+    newcomer: ClientUser, aws: Loopback, seed: Seed
+) -> None:
+    """On a node without credentials the role of the service account's annotation pulls."""
+    aws.add_role(ROLE, web_identity_token=TOKEN)
+
+    [login] = Kubelet(newcomer, SERVICE_ACCOUNTS).logins(
+        "-service-account=puller", f"-role={ROLE}", seed.image, token=TOKEN
+    )
+
+    pull(newcomer, login, seed)
+    assert login["serviceAccount"] == "team/puller"
+    assert aws.issued[login["password"]].principal == session_arn(ROLE, "ecr-credential-provider")
+    assert newcomer.files_with(TOKEN) == newcomer.files_with(login["password"]) == []
+
+
+def test_two_service_accounts_share_no_login(
+    newcomer: ClientUser, aws: Loopback, seed: Seed
+) -> None:
+    """Each pulls as its own role, whatever another was given on the same node before."""
+    aws.add_role(ROLE, web_identity_token=TOKEN)
+    aws.add_role(OTHER_ROLE, web_identity_token=OTHER_TOKEN)
+    node = Kubelet(newcomer, SERVICE_ACCOUNTS)
+
+    [one] = node.logins("-service-account=one", f"-role={ROLE}", seed.image, token=TOKEN)
+    [other] = node.logins(
+        "-service-account=other", f"-role={OTHER_ROLE}", seed.image, token=OTHER_TOKEN
+    )
+
+    principals = [aws.issued[login["password"]].principal for login in (one, other)]
+    assert principals == [
+        session_arn(role, "ecr-credential-provider") for role in (ROLE, OTHER_ROLE)
+    ]
+
+
+def test_a_pod_without_a_service_account_gets_nothing_of_the_nodes(
+    client_user: ClientUser, seed: Seed
+) -> None:
+    """Where the configuration asks for service accounts the node's credentials are not given."""
+    assert Kubelet(client_user, SERVICE_ACCOUNTS).logins(seed.image) == [NO_LOGIN]
+    assert client_user.calls() == []
+
+
+@pytest.mark.client("kubelet", SHOWN, found="node's configuration")
+def test_what_the_kubelet_logs_of_a_failure(
+    client_user: ClientUser, seed: Seed, failure: str
+) -> None:
+    """It logs the cause and what to do, and goes on without a login."""
+    client_user.let_fail(failure)
+
+    done = Kubelet(client_user).run(seed.image)
+
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [NO_LOGIN]
+    log = CompletedProcess("", 0, "", done.stderr)
+    assert "CAUSE" in client_user.sees(failure, log)
+
+
+def test_what_the_kubelet_logs_of_a_token_that_sts_refuses(
+    newcomer: ClientUser, aws: Loopback, seed: Seed
+) -> None:
+    """The pod's own trouble is named: the role that does not trust its service account."""
+    aws.add_role(ROLE, web_identity_token=OTHER_TOKEN)
+
+    done = Kubelet(newcomer, SERVICE_ACCOUNTS).run(
+        "-service-account=puller", f"-role={ROLE}", seed.image, token=TOKEN
+    )
+
+    assert "Failed to provide credentials for image" in done.stderr
+    assert 'serviceAccount="team/puller"' in done.stderr
+    assert f"for role {ROLE} of the service account was refused" in done.stderr
+
+
+@pytest.mark.parametrize("config", [NODE, SERVICE_ACCOUNTS], ids=["node", "service-accounts"])
+def test_a_configuration_with_a_mistake_does_not_register(
+    client_user: ClientUser, config: Path, seed: Seed, tmp_path: Path
+) -> None:
+    """The configurations that we give out are checked: the kubelet refuses what it cannot read."""
+    broken = tmp_path / "config.yaml"
+    broken.write_text(config.read_text().replace("matchImages:", "matchimage:"))
+
+    done = Kubelet(client_user, broken).run(seed.image)
+
+    assert done.returncode == 1
+    assert "matchimage" in done.stderr

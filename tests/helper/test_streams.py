@@ -3,13 +3,15 @@
 import json
 import os
 import shlex
+import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from ecr_credential_helper import __version__
-from tests.loopback import USER_KEY, USER_SECRET, Loopback
+from tests.loopback import USER_KEY, USER_SECRET, Fault, Loopback
 from tests.support.answers import (
     MEBIBYTE,
     NAME,
@@ -24,6 +26,7 @@ from tests.support.answers import (
     login,
     write,
 )
+from tests.support.entries import rewrite
 from tests.support.helper import Helper, Result, assert_no_secret, finish
 
 # Only the answer is on stdout
@@ -202,3 +205,61 @@ def test_a_caller_that_went_away_is_a_failure(helper: Helper, aws: Loopback) -> 
         stderr = process.stderr.read()
         assert process.wait(60) == 1
     assert_no_secret(Result(1, b"", stderr), aws)
+
+
+# Both streams in one pipe: some clients start a helper so (zt-exec's way, of testcontainers-java 1)
+
+
+def through_one_pipe(helper: Helper, words: str) -> tuple[int, str]:
+    """Run `get` with stderr going where stdout goes; return exit status and text."""
+    with helper.popen("get", stderr=subprocess.STDOUT) as process:
+        result = finish(process, words.encode())
+    return result.status, result.out.strip()
+
+
+def test_not_found_is_the_same_text_for_every_other_host(helper: Helper) -> None:
+    """A client learns it from a host that does not exist, and compares."""
+    learned = through_one_pipe(helper, "https://not.a.real.registry/url")
+
+    assert learned == (1, NOT_FOUND.decode().strip())
+    assert through_one_pipe(helper, "index.docker.io") == learned
+
+
+@pytest.mark.parametrize("trouble", ["unwritable", "outage", "log"])
+def test_a_warning_comes_after_the_answer(helper: Helper, aws: Loopback, trouble: str) -> None:
+    """A token that is not kept, a late one when AWS is out of reach: the answer comes first."""
+    if trouble == "unwritable":
+        helper.cache.write_text("a file where the directory should be")
+    elif trouble == "log":
+        helper.env["AWS_ECR_LOG_FILE"] = str(helper.home / "nowhere" / "log")
+    else:
+        helper.get(PRIVATE)
+        rewrite(helper.cache, age=40000)
+        aws.faults = {"ecr": Fault("500")}
+        helper.env["AWS_MAX_ATTEMPTS"] = "1"
+
+    status, text = through_one_pipe(helper, PRIVATE)
+
+    answer, _ = json.JSONDecoder().raw_decode(text)
+    assert status == 0
+    assert (answer["ServerURL"], answer["Username"]) == (PRIVATE, "AWS")
+    assert answer["Secret"] in aws.issued
+    assert len(text.splitlines()) == 2
+    assert text.splitlines()[1].startswith("docker-credential-ecr: ")
+
+
+def test_a_refresh_in_the_background_keeps_no_stream_open(helper: Helper, aws: Loopback) -> None:
+    """With an aging token a process is left behind: both streams still end with the helper."""
+    helper.get(PRIVATE)
+    rewrite(helper.cache, age=30000)
+    aws.faults = {"ecr": Fault("hang")}
+
+    began = time.monotonic()
+    result = helper.get(PRIVATE)
+
+    assert (result.status, result.err) == (0, "")
+    assert time.monotonic() - began < 2
+    deadline = time.monotonic() + 10
+    while aws.count("ecr") < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert aws.count("ecr") == 2

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
@@ -13,13 +14,20 @@ import pytest
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+# Where `make built-clients` puts the clients that it builds from their pinned modules, a directory
+# for each language.
+BUILT_CLIENTS = Path(__file__).parents[2] / "build" / "clients"
+
 # The Debian packages of programs that are not called as their package is.
 PACKAGES = {
     "busybox": "busybox-static",
     "cc": "gcc libc6-dev",
     "clang": "clang libclang-rt-14-dev",
     "docker": "docker.io",
+    "java": "default-jdk-headless",
+    "keytool": "default-jdk-headless",
     "musl-gcc": "musl-tools",
+    "mvn": "maven",
     "qemu-aarch64-static": "qemu-user-static",
     "qemu-x86_64-static": "qemu-user-static",
     "readelf": "binutils",
@@ -43,6 +51,14 @@ def installed(name: str) -> str:
     if shutil.which(name, path=SYSTEM_PATH) is None:
         lacking(f"missing: {name} (apt-get install {PACKAGES.get(name, name)})")
     return name
+
+
+def built(language: str, name: str) -> Path:
+    """Return a client that `make built-clients` has built, or leave the test."""
+    path = BUILT_CLIENTS / language / name
+    if not path.exists():
+        lacking(f"missing: the client {name} (make {language}-clients)")
+    return path
 
 
 def module(name: str, extra: str) -> ModuleType:
