@@ -125,7 +125,7 @@ class ClientUser(User):
         screen = _plain(f"{done.stdout}\n{done.stderr}".replace(str(self.home), "HOME"))
         screen = re.sub(rf"(?:docker-credential-ecr: )?{pattern}", "CAUSE", screen)
         screen = re.sub(r"hint: .*?(?= \(CAUSE\)|$)", "HINT", screen, flags=re.MULTILINE)
-        lines = [line.strip() for line in screen.splitlines() if line.strip()]
+        lines = [line.strip() for line in screen.splitlines() if re.search(r"\w", line)]
         ours = [line for line in lines if re.search("CAUSE|HINT", line)]
         theirs = [line for line in lines if line not in ours]
         words = " ⏎ ".join(_shortened(line) for line in dict.fromkeys(ours + theirs[-1:]))
@@ -192,7 +192,7 @@ def _plain(screen: str) -> str:
         (r"\x1b\[[0-9;]*[A-Za-z]", ""),
         (r"time=\S+ ", ""),
         (r"\d{4}[-/]\d\d[-/]\d\d[ T]\d\d:\d\d:\d\d\S* ", ""),
-        (r"\b(?:seed|team)/[-.\w]+(?::\d+|@sha256:\w+)?", "IMAGE"),
+        (r"(?:\b|(?<=%2F))(?:seed|team)(?:/|%2F)[-.\w]+(?::\d+|@sha256:\w+)?", "IMAGE"),
     ):
         screen = re.sub(found, instead, screen)
     return screen

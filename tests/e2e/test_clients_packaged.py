@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.clients_page import HIDDEN, SHOWN
 from tests.support.needs import installed
 
 from .clients import (
@@ -143,6 +144,29 @@ def test_docker_py_pulls_in_public(newcomer: ClientUser, public_seed: Seed, foun
     assert newcomer.asked() == {public_seed.host}
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(DOCKER_PY_PULL, marks=pytest.mark.client("docker-py", SHOWN), id="docker-py"),
+        pytest.param(
+            TESTCONTAINERS_START,
+            marks=pytest.mark.client("testcontainers-python", SHOWN),
+            id="testcontainers-python",
+        ),
+    ],
+)
+def test_docker_py_fails(client_user: ClientUser, seed: Seed, code: str, failure: str) -> None:
+    """The cause is in the exception that it ends with, or on stderr before the engine's."""
+    distribution("testcontainers")
+    client_user.use_helper(PRIVATE)
+    client_user.let_fail(failure)
+
+    refused = client_user.python(code, seed.image, PRIVATE, client_user.home, check=False)
+
+    assert refused.returncode == 1
+    assert "CAUSE" in client_user.sees(failure, refused)
+
+
 def test_docker_py_takes_all_four_verbs(client_user: ClientUser, seed: Seed) -> None:
     """Its own view of a store: each verb answers, and each failure has the type that it means."""
     distribution("docker")
@@ -205,6 +229,21 @@ def test_compose_pulls_builds_and_pushes(client_user: ClientUser, seed: Seed, fo
     assert client_user.aws.count("ecr") == 1
 
 
+@pytest.mark.client("docker-compose", SHOWN)
+def test_compose_fails(client_user: ClientUser, seed: Seed, failure: str) -> None:
+    """The cause is in the exception that Compose v1 ends with."""
+    compose = installed("docker-compose")
+    client_user.use_helper(PRIVATE)
+    client_user.let_fail(failure)
+    file = client_user.home / "docker-compose.yml"
+    file.write_text(COMPOSE.format(image=seed.image))
+
+    refused = client_user.run(compose, "--file", file, "pull", "pulled", check=False)
+
+    assert refused.returncode == 1
+    assert "CAUSE" in client_user.sees(failure, refused)
+
+
 @pytest.mark.client("docker CLI of Debian", "build FROM, BuildKit")
 def test_buildkit_finds_the_base_image(client_user: ClientUser, seed: Seed, found: str) -> None:
     """BuildKit, which Debian's CLI drives alone, asks for the host; an empty cache is no matter."""
@@ -232,6 +271,21 @@ def test_testcontainers_node_starts(client_user: ClientUser, seed: Seed, found: 
     client_user.docker("rmi", seed.image)
     assert_asked_once(client_user, f"{PRIVATE}\n")
     assert_no_secret(client_user, started)
+
+
+@pytest.mark.client("testcontainers-node", HIDDEN)
+def test_testcontainers_node_fails(client_user: ClientUser, seed: Seed, failure: str) -> None:
+    """It goes on without a login, and says no more than the engine."""
+    package("testcontainers")
+    client_user.use_helper(PRIVATE)
+    client_user.let_fail(failure)
+
+    refused = client_user.run("node", NODE / "start.cjs", seed.image, check=False)
+
+    assert refused.returncode == 1
+    assert "no basic auth credentials" in refused.stderr
+    assert client_user.asked() == {f"{PRIVATE}\n"}
+    assert "CAUSE" not in client_user.sees(failure, refused)
 
 
 @pytest.mark.client("testcontainers-node", "build FROM")

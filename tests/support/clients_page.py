@@ -68,8 +68,8 @@ REPLAYED = """\
 ## Clients that are replayed
 
 These could not be had from PyPI, npm, Debian, the Go module proxy, Maven Central or the index of
-Rust crates, as the last table says. The tests replay the calls in their source code,
-with the same bytes, and judge the helper's answers by the rules in that source code.
+Rust crates. The tests replay the calls in their source code, with the same bytes, and judge the
+helper's answers by the rules in that source code.
 
 """
 
@@ -101,7 +101,9 @@ NOTES = """\
   in registries.conf (`credential-helpers = ["ecr"]`), their logins reach the helper. They do not
   support `credsStore`.
 - oras-py asks the helper with `auth_backend="basic"`; its default, `token`, does not understand the
-  registry's answer and hangs, with or without this helper.
+  registry's answer and hangs, with or without this helper. It hangs, too, where the helper has no
+  login, after a warning with the cause.
+- The devcontainers CLI runs `docker pull`, several times, and does not show what it prints.
 - rules_oci stops at every failure, even at "not found": where there are no AWS credentials, do not
   name the helper for `public.ecr.aws`.
 - ko has AWS's own helper compiled in and asks it first: with AWS credentials at hand it never calls
@@ -116,7 +118,8 @@ NOTES = """\
 - testcontainers-go asks a `credsStore` only for the hosts below `auths` in config.json.
 - docker-maven-plugin asks AWS itself, and no helper, if there are AWS keys in the environment.
 - oras-java fails if config.json has no `auths`; an empty one is enough.
-- testcontainers-java 2 takes every failure of a helper for "not found", and so says no cause. Jib
+- testcontainers-java 2 and testcontainers-node take every failure of a helper for "not found", and
+  so say no cause. Jib
   and testcontainers-go do not show what a helper says beside "not found", which is the answer
   where there are no AWS credentials. AWS_ECR_LOG_FILE names a file that has the cause, whatever the
   client shows, and `docker-credential-ecr doctor HOST` finds it.
@@ -184,6 +187,7 @@ def page(items: list[pytest.Item]) -> str:
             REPLAYED,
             _replayed(replayed),
             "\n",
+            ABSENT,
             NOTES,
         )
     )
