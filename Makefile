@@ -53,7 +53,11 @@ clients: $(INSTALLED) built-clients
 # tests/e2e; some ten minutes once. Without them their tests are skipped.
 built-clients: $(NODE_CLIENTS) go-clients java-clients rust-clients
 
+go-clients: tool := go
+java-clients: tool := mvn
+rust-clients: tool := cargo
 go-clients java-clients rust-clients:
+	@command -v $(tool) >/dev/null || { echo "make: $(tool) is needed for these clients; without them their tests are skipped" >&2; exit 1; }
 	$(MAKE) -C tests/e2e/$(@:-clients=) OUT=$(CURDIR)/build/clients/$(@:-clients=)
 
 $(NODE_CLIENTS): tests/e2e/node/package-lock.json

@@ -1,5 +1,6 @@
 """Users of real clients, and the calls of the helper that those clients make."""
 
+import base64
 import hashlib
 import json
 import re
@@ -13,12 +14,14 @@ from subprocess import CompletedProcess
 
 from tests.loopback import ACCOUNT, USER_SECRET, Fault, Loopback
 from tests.support.needs import SYSTEM_PATH, lacking
-from tests.support.needs import built as built  # noqa: PLC0414
 
 from .rig import HUB, PRIVATE, PUBLIC, Rig
 from .users import User
 
 NODE = Path(__file__).parent / "node"
+
+# Docker Hub's key in config.json.
+HUB_KEY = "https://index.docker.io/v1/"
 
 FAILURES = ("SSO session expired", "denied", "no credentials")
 
@@ -233,6 +236,11 @@ def package(name: str) -> str:
         lacking(f"missing: {name} (npm ci --prefix tests/e2e/node)")
     text: str = json.loads(described)["version"]
     return text
+
+
+def encoded(token: str) -> str:
+    """Return a token as config.json would hold it: Docker's base64 of user and password."""
+    return base64.b64encode(f"AWS:{token}".encode()).decode()
 
 
 def go_module(name: str) -> str:

@@ -1,16 +1,22 @@
 """The docker CLI, new and old, with the helper as credHelpers and as credsStore."""
 
-import base64
 import json
 
 import pytest
 
 from tests.support.clients_page import SHOWN
 
-from .clients import ClientUser, Seed, assert_asked_once, assert_no_secret, from_image
+from .clients import (
+    HUB_KEY,
+    ClientUser,
+    Seed,
+    assert_asked_once,
+    assert_no_secret,
+    encoded,
+    from_image,
+)
 from .rig import PRIVATE
 
-HUB_KEY = "https://index.docker.io/v1/"
 NO_CREDENTIALS = "no basic auth credentials\n"
 
 # What Docker shows of stdout, where the helper has the cause; before this version only a run does.
@@ -127,11 +133,6 @@ def test_a_piped_login_is_kept_in_the_cache_alone_until_the_logout(
     assert refused.returncode == 1
     assert refused.stderr.endswith(NO_CREDENTIALS)
     assert_no_secret(newcomer, login, logout, refused)
-
-
-def encoded(token: str) -> str:
-    """Return a token as config.json would hold it: Docker's base64 of user and password."""
-    return base64.b64encode(f"AWS:{token}".encode()).decode()
 
 
 @pytest.mark.client("docker CLI", "build FROM")

@@ -9,17 +9,10 @@ import pytest
 
 from tests.loopback import Fault
 from tests.support.clients_page import SHOWN
+from tests.support.needs import built
 
-from .clients import (
-    ClientUser,
-    Seed,
-    assert_asked_once,
-    assert_no_secret,
-    built,
-    go_module,
-)
+from .clients import ClientUser, Seed, assert_asked_once, assert_no_secret, encoded, go_module
 from .rig import HUB, PRIVATE
-from .test_clients_docker import encoded
 
 MODULES = {
     "crane": "github.com/google/go-containerregistry",

@@ -9,17 +9,9 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.support.clients_page import HIDDEN, SHOWN
-from tests.support.needs import installed
+from tests.support.needs import built, installed
 
-from .clients import (
-    FAILURES,
-    ClientUser,
-    Seed,
-    assert_asked_once,
-    assert_no_secret,
-    built,
-    from_image,
-)
+from .clients import FAILURES, ClientUser, Seed, assert_asked_once, assert_no_secret, from_image
 from .rig import PRIVATE, Rig
 
 JIB = "Jib"

@@ -11,11 +11,10 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.support.clients_page import SHOWN
-from tests.support.needs import lacking
+from tests.support.needs import built, lacking
 
-from .clients import ClientUser, Seed, assert_no_secret, built, go_module
+from .clients import ClientUser, Seed, assert_no_secret, encoded, go_module
 from .rig import PRIVATE, PUBLIC, Rig
-from .test_clients_docker import encoded
 
 PROGRAM = 'package main\n\nfunc main() { println("built by ko") }\n'
 

@@ -6,11 +6,10 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.support.clients_page import HIDDEN, SHOWN
+from tests.support.needs import built
 
-from .clients import ClientUser, Seed, assert_asked_once, assert_no_secret, built, go_module
+from .clients import HUB_KEY, ClientUser, Seed, assert_asked_once, assert_no_secret, go_module
 from .rig import OTHER, PRIVATE, PUBLIC
-
-DOCKER_HUB = "https://index.docker.io/v1/"
 
 
 def use(user: ClientUser, found: str, *hosts: str) -> bytes:
@@ -45,7 +44,7 @@ def test_a_container_starts(client_user: ClientUser, seed: Seed, found: str) -> 
 
 def test_all_registries_are_asked_for_at_once(client_user: ClientUser, seed: Seed) -> None:
     """Each has an answer, Docker Hub "not found" too: an error of one would be one of all."""
-    everywhere = {PRIVATE, OTHER, PUBLIC, DOCKER_HUB}
+    everywhere = {PRIVATE, OTHER, PUBLIC, HUB_KEY}
     client_user.use_helper(*everywhere)
 
     started = start(client_user, seed.image)

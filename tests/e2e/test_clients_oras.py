@@ -7,10 +7,18 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.support.clients_page import SHOWN
+from tests.support.needs import built
 
-from .clients import ClientUser, Seed, assert_asked_once, assert_no_secret, built, go_module
+from .clients import (
+    HUB_KEY,
+    ClientUser,
+    Seed,
+    assert_asked_once,
+    assert_no_secret,
+    encoded,
+    go_module,
+)
 from .rig import HUB, PRIVATE, PUBLIC
-from .test_clients_docker import HUB_KEY, encoded
 
 # Each with its executable and its module.
 PROGRAMS = {

@@ -8,8 +8,9 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.support.clients_page import SHOWN
+from tests.support.needs import built
 
-from .clients import ClientUser, Seed, assert_asked_once, assert_no_secret, built, go_module
+from .clients import ClientUser, Seed, assert_asked_once, assert_no_secret, go_module
 from .rig import PRIVATE, PUBLIC
 
 OWN = ".regctl/config.json"

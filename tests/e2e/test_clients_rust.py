@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.clients_page import SHOWN
+from tests.support.needs import built
 
-from .clients import ClientUser, Seed, assert_asked_once, assert_no_secret, built
+from .clients import ClientUser, Seed, assert_asked_once, assert_no_secret
 from .rig import PRIVATE
 
 LOCK = Path(__file__).parent / "rust" / "Cargo.lock"

@@ -8,8 +8,9 @@ import pytest
 
 from tests.loopback import ACCOUNT, USER_ARN, Loopback, session_arn
 from tests.support.clients_page import SHOWN
+from tests.support.needs import built
 
-from .clients import ClientUser, Seed, assert_no_secret, built, go_module
+from .clients import ClientUser, Seed, assert_no_secret, go_module
 from .rig import PRIVATE
 
 CONFIGURATIONS = Path(__file__).parents[2] / "packaging" / "kubelet"
