@@ -453,11 +453,12 @@ FAILURES = [
 
 
 def untimed(streams: tuple[str, str]) -> tuple[str, ...]:
-    """Return both streams without the times that they name."""
-    stamps = r"\d{8}T\d{6}Z"
-    return tuple(
-        re.sub(r"3(599|601) s", "3600 s", re.sub(stamps, "TIME", text)) for text in streams
-    )
+    """Return both streams without the times that they name.
+
+    A clock that is an hour wrong is so by some seconds more or less, which a slow machine needs.
+    """
+    stamps, about_an_hour = r"\d{8}T\d{6}Z", r"3(5[7-9]|6[0-2])\d s"
+    return tuple(re.sub(about_an_hour, "3600 s", re.sub(stamps, "TIME", text)) for text in streams)
 
 
 every_failure = pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
