@@ -58,7 +58,7 @@ java-clients: tool := mvn
 rust-clients: tool := cargo
 go-clients java-clients rust-clients:
 	@command -v $(tool) >/dev/null || { echo "make: $(tool) is needed for these clients; without them their tests are skipped" >&2; exit 1; }
-	$(MAKE) -C tests/e2e/$(@:-clients=) OUT=$(CURDIR)/build/clients/$(@:-clients=)
+	$(MAKE) --jobs 2 -C tests/e2e/$(@:-clients=) OUT=$(CURDIR)/build/clients/$(@:-clients=)
 
 $(NODE_CLIENTS): tests/e2e/node/package-lock.json
 	npm ci --prefix tests/e2e/node --ignore-scripts --no-audit --no-fund
@@ -102,17 +102,19 @@ FRONT := build/front
 THROUGH_FRONT := tests/tokens/test_cache.py tests/tokens/test_identity.py tests/system/test_paths.py tests/test_protocol.py \
 	tests/test_registry.py tests/test_settings.py tests/helper/test_secrets.py tests/tokens/test_background.py
 
-.PHONY: front front-test
+.PHONY: front front-cases front-test
 
 front:
 	mkdir -p $(FRONT)
 	$(MAKE) -C packaging/front OUT=$(CURDIR)/$(FRONT) PROGRAM=$(abspath $(BIN)/docker-credential-ecr)
 
-front-test: $(INSTALLED) front
-	FRONT_CASES=100000 FRONT_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) \
-		$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/packaging/test_front.py
+front-test: front-cases
 	HELPER_UNDER_TEST=$(CURDIR)/$(FRONT)/docker-credential-ecr \
 		$(BIN)/python -m pytest --numprocesses $(WORKERS) $(THROUGH_FRONT)
+
+front-cases: $(INSTALLED) front
+	FRONT_CASES=100000 FRONT_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) \
+		$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/packaging/test_front.py
 
 # Everything that is given out, in dist/, built by an environment of its own; each form by its target.
 
