@@ -122,8 +122,9 @@ class ClientUser(User):
         the last are kept. Whatever a client shows, the helper's log has the cause.
         """
         assert_no_secret(self, done)
+        log = (self.home / "helper.log").read_text()  # before this asks the helper itself
         cause = self.cause()
-        assert cause in (self.home / "helper.log").read_text()
+        assert cause in log
         pattern = re.escape(cause).replace(r"\ ", r"\s+")
         screen = _plain(f"{done.stdout}\n{done.stderr}".replace(str(self.home), "HOME"))
         screen = re.sub(rf"(?:docker-credential-ecr: )?{pattern}", "CAUSE", screen)
