@@ -172,7 +172,8 @@ BUILT := tests/packaging/test_packages.py tests/packaging/test_anywhere.py \
 	tests/docs/test_install.py
 
 packages-test: $(INSTALLED) packages
-	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) $(BIN)/python -m pytest $(BUILT)
+	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) $(BIN)/python -m pytest \
+		--numprocesses $(WORKERS) $(BUILT)
 	HELPER_UNDER_TEST=$$(ls -d $(CURDIR)/$(DIRECTORIES)/*-$$(uname -m)/)docker-credential-ecr $(BIN)/python -m pytest \
 		--numprocesses $(WORKERS) $(BLACK_BOX)
 

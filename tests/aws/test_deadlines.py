@@ -39,6 +39,9 @@ from tests.loopback import (
 from tests.support.helper import Helper, finish
 from tests.support.processes import ended, process_ids
 
+DEADLINE = "3"
+"""AWS_ECR_TIMEOUT in seconds: a busy machine may take one to get as far as what hangs."""
+
 
 @contextmanager
 def silent_port() -> Iterator[int]:
@@ -50,7 +53,7 @@ def silent_port() -> Iterator[int]:
 def hang(name: str, arrange: Arrange, asked: str, host: str = HOST) -> Failure:
     """Return the failure of a service that never answers."""
     hint = "see what hangs (credential_process, IMDS, proxy, network), or raise AWS_ECR_TIMEOUT"
-    return Failure(name, arrange, f"{asked} got no answer within 1 s", hint, host)
+    return Failure(name, arrange, f"{asked} got no answer within {DEADLINE} s", hint, host)
 
 
 HANGS = [
@@ -67,10 +70,10 @@ HANGS = [
 def test_what_hangs_is_given_up(failure: Failure, helper: Helper, aws: Loopback) -> None:
     """Within AWS_ECR_TIMEOUT a service that never answers is given up, and the message names it."""
     failure.arrange(helper, aws)
-    helper.env["AWS_ECR_TIMEOUT"] = "1"
+    helper.env["AWS_ECR_TIMEOUT"] = DEADLINE
     started = time.monotonic()
     result = helper.get(failure.host)
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 10
     found = failure.host != PUBLIC
     assert plain(result, helper, aws) == in_words(failure.cause, failure.hint, found=found)
 
@@ -79,21 +82,21 @@ def test_a_silent_proxy_is_given_up(helper: Helper, aws: Loopback) -> None:
     """A proxy that accepts the connection and never answers is given up at the deadline."""
     proxied(helper, aws)
     with silent_port() as port:
-        helper.env |= {"HTTPS_PROXY": f"http://127.0.0.1:{port}", "AWS_ECR_TIMEOUT": "1"}
+        helper.env |= {"HTTPS_PROXY": f"http://127.0.0.1:{port}", "AWS_ECR_TIMEOUT": DEADLINE}
         started = time.monotonic()
         result = helper.get(PROXIED)
-    assert time.monotonic() - started < 8
-    assert result.out == f"{NAME}: {AS_KEYS_THERE} got no answer within 1 s\n"
+    assert time.monotonic() - started < 10
+    assert result.out == f"{NAME}: {AS_KEYS_THERE} got no answer within {DEADLINE} s\n"
 
 
 def test_a_silent_imds_with_patience_is_given_up(helper: Helper, aws: Loopback) -> None:
     """However long the timeout for IMDS is, the deadline of the helper holds."""
     silent("imds", instance)(helper, aws)
-    helper.env |= {"AWS_METADATA_SERVICE_TIMEOUT": "60", "AWS_ECR_TIMEOUT": "1"}
+    helper.env |= {"AWS_METADATA_SERVICE_TIMEOUT": "60", "AWS_ECR_TIMEOUT": DEADLINE}
     started = time.monotonic()
     result = helper.get(HOST)
-    assert time.monotonic() - started < 8
-    assert result.out == f"{NAME}: {SEARCH} the default profile got no answer within 1 s\n"
+    assert time.monotonic() - started < 10
+    assert result.out == f"{NAME}: {SEARCH} the default profile got no answer within {DEADLINE} s\n"
 
 
 HANGING = ("echo $$ >$HOME/ids", "sleep 600 & echo $! >>$HOME/ids", "wait")

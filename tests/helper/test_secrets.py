@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from tests.aws.test_sources import (
 )
 from tests.loopback import USER_ARN, USER_SECRET, Loopback, basic_credentials
 from tests.support.entries import entry_files
-from tests.support.helper import Authority, Helper, Result
+from tests.support.helper import Helper, Result
 
 CANARIES = {
     *(USER_SECRET, WEB_TOKEN, POD_TOKEN, SSO_TOKEN, SSO_REFRESH, LOGIN_REFRESH, PROXY_PASSWORD),
@@ -119,36 +118,18 @@ CASES = [
 ]
 
 
-def watch(case: Case, home: Path, authority: Authority) -> None:
-    """Run one case with a log, in a home directory and beside an AWS of its own."""
-    home.mkdir(parents=True)
-    with Loopback(certificate=(authority.chain, authority.key)) as aws:
-        helper = Helper(home, aws, authority)
-        case.arrange(helper, aws)
-        watched = Watched(helper, aws)
-        result = helper.get(case.host)
-        assert result.status == case.status
-        assert watched.log.is_file()
-        watched.assert_clean(result)
-
-
-@pytest.fixture(scope="module")
-def runs(
-    tmp_path_factory: pytest.TempPathFactory, authority: Authority
-) -> Iterator[dict[str, Future[None]]]:
-    """Start all cases, some at a time, and return what becomes of each."""
-    top = tmp_path_factory.mktemp("runs")
-    with ThreadPoolExecutor(3) as pool:
-        yield {case.name: pool.submit(watch, case, top / case.name, authority) for case in CASES}
-
-
-@pytest.mark.parametrize("name", [case.name for case in CASES])
-def test_no_source_and_no_failure_leaks(name: str, runs: dict[str, Future[None]]) -> None:
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_no_source_and_no_failure_leaks(case: Case, helper: Helper, aws: Loopback) -> None:
     """Whatever a get ends in, no secret is on a stream, in the log, or in a file left behind.
 
     Only the caches hold what belongs into them, and an answer its token.
     """
-    runs[name].result(timeout=120)
+    case.arrange(helper, aws)
+    watched = Watched(helper, aws)
+    result = helper.get(case.host)
+    assert result.status == case.status
+    assert watched.log.is_file()
+    watched.assert_clean(result)
 
 
 SAID = [
