@@ -18,8 +18,10 @@ demo: $(INSTALLED)
 	$(BIN)/python -m tests.demo $(REGISTRY)
 
 # In as many processes as there are processors, each with a Docker engine of its own.
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -110,11 +112,11 @@ front:
 
 front-test: front-cases
 	HELPER_UNDER_TEST=$(CURDIR)/$(FRONT)/docker-credential-ecr \
-		$(BIN)/python -m pytest --numprocesses $(WORKERS) $(THROUGH_FRONT)
+		$(PYTEST) $(THROUGH_FRONT)
 
 front-cases: $(INSTALLED) front
 	FRONT_CASES=100000 FRONT_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) \
-		$(BIN)/python -m pytest --numprocesses $(WORKERS) tests/packaging/test_front.py
+		$(PYTEST) tests/packaging/test_front.py
 
 # Everything that is given out, in dist/, built by an environment of its own; each form by its target.
 
@@ -173,10 +175,9 @@ BUILT := tests/packaging/test_packages.py tests/packaging/test_anywhere.py \
 	tests/docs/test_install.py
 
 packages-test: $(INSTALLED) packages
-	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) $(BIN)/python -m pytest \
-		--numprocesses $(WORKERS) $(BUILT)
-	HELPER_UNDER_TEST=$$(ls -d $(CURDIR)/$(DIRECTORIES)/*-$$(uname -m)/)docker-credential-ecr $(BIN)/python -m pytest \
-		--numprocesses $(WORKERS) $(BLACK_BOX)
+	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) $(PYTEST) $(BUILT)
+	HELPER_UNDER_TEST=$$(ls -d $(CURDIR)/$(DIRECTORIES)/*-$$(uname -m)/)docker-credential-ecr \
+		$(PYTEST) $(BLACK_BOX)
 
 # The table of packaging/README.md.
 packages-bench: $(INSTALLED) packages aws-helper
