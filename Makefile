@@ -166,7 +166,7 @@ $(PACKER)/installed: $(SOURCES)
 
 # What runs the program from outside, put through the directory too.
 BLACK_BOX := tests/test_protocol.py tests/test_registry.py tests/test_settings.py \
-	tests/aws/test_sources.py tests/aws/test_failures.py \
+	tests/aws/test_sources.py tests/aws/test_failures.py tests/aws/test_deadlines.py \
 	tests/commands tests/helper tests/system tests/tokens
 
 # Each form installed and used from a clean place, against the loopback AWS and by a real engine.

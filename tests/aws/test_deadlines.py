@@ -39,8 +39,8 @@ from tests.loopback import (
 from tests.support.helper import Helper, finish
 from tests.support.processes import ended, process_ids
 
-DEADLINE = "3"
-"""AWS_ECR_TIMEOUT in seconds: a busy machine may take one to get as far as what hangs."""
+DEADLINE = "5"
+"""AWS_ECR_TIMEOUT in seconds: a busy machine may take two to get as far as what hangs."""
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def test_what_hangs_is_given_up(failure: Failure, helper: Helper, aws: Loopback)
     helper.env["AWS_ECR_TIMEOUT"] = DEADLINE
     started = time.monotonic()
     result = helper.get(failure.host)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 15
     found = failure.host != PUBLIC
     assert plain(result, helper, aws) == in_words(failure.cause, failure.hint, found=found)
 
@@ -85,7 +85,7 @@ def test_a_silent_proxy_is_given_up(helper: Helper, aws: Loopback) -> None:
         helper.env |= {"HTTPS_PROXY": f"http://127.0.0.1:{port}", "AWS_ECR_TIMEOUT": DEADLINE}
         started = time.monotonic()
         result = helper.get(PROXIED)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 15
     assert result.out == f"{NAME}: {AS_KEYS_THERE} got no answer within {DEADLINE} s\n"
 
 
@@ -95,7 +95,7 @@ def test_a_silent_imds_with_patience_is_given_up(helper: Helper, aws: Loopback) 
     helper.env |= {"AWS_METADATA_SERVICE_TIMEOUT": "60", "AWS_ECR_TIMEOUT": DEADLINE}
     started = time.monotonic()
     result = helper.get(HOST)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 15
     assert result.out == f"{NAME}: {SEARCH} the default profile got no answer within {DEADLINE} s\n"
 
 
@@ -106,9 +106,9 @@ def test_a_hanging_credential_process_is_ended(helper: Helper, aws: Loopback) ->
     """At the deadline the credential_process is ended, and what it started too."""
     process(*HANGING)(helper, aws)
     started = time.monotonic()
-    result = helper.run("get", stdin=HOST.encode(), env={"AWS_ECR_TIMEOUT": "2"})
-    assert 1.5 < time.monotonic() - started < 10
-    assert result.out == f"{NAME}: {SEARCH} profile test got no answer within 2 s\n"
+    result = helper.run("get", stdin=HOST.encode(), env={"AWS_ECR_TIMEOUT": DEADLINE})
+    assert 4.5 < time.monotonic() - started < 15
+    assert result.out == f"{NAME}: {SEARCH} profile test got no answer within {DEADLINE} s\n"
     assert all(map(ended, process_ids(helper.home / "ids", 2)))
 
 
