@@ -78,7 +78,8 @@ clean:
 	rm -rf $(VENV) build dist
 
 # $(call environment,DIRECTORY,EXTRAS): a virtual environment with this package and what it needs,
-# or what is missing for one and how to get it. An older pip's script of the program imports `re`.
+# or what is missing for one and how to get it. An older pip's script of the program imports `re`; so
+# does each start of Python beside the setuptools that venv brings before 3.12, which nothing needs.
 define environment
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "make: Python 3.11 or newer is needed: install it (Debian, Ubuntu: apt-get install" \
@@ -91,6 +92,7 @@ define environment
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check '.[$(2)]' || { \
 		echo "make: pip 25.2 or newer and the packages in pyproject.toml could not be installed: is PyPI reachable from here?" \
 			"pip takes another index from PIP_INDEX_URL, a proxy from HTTPS_PROXY" >&2; exit 1; }
+	@$(1)/bin/python -m pip uninstall --quiet --yes setuptools 2>/dev/null
 	touch $@
 endef
 
