@@ -543,9 +543,17 @@ HARMLESS_VALUES = {
     "AWS_S3_USE_ARN_REGION": "true",
     "AWS_S3_US_EAST_1_REGIONAL_ENDPOINT": "legacy",
 }
-# By itself the region that another would hide; then all there are at once.
+# By itself each of those that change where or how a source is asked; then all there are at once.
 STEPS: list[dict[str, str]] = [
-    {"AWS_DEFAULT_REGION": HARMLESS_VALUES["AWS_DEFAULT_REGION"]},
+    *(
+        {name: HARMLESS_VALUES[name]}
+        for name in (
+            "AWS_DEFAULT_REGION",
+            "AWS_REGION",
+            "AWS_STS_REGIONAL_ENDPOINTS",
+            "AWS_CREDENTIAL_EXPIRATION",
+        )
+    ),
     {
         **dict.fromkeys(sorted(HARMLESS), "other"),
         **{f"{prefix}OTHER": "other" for prefix in HARMLESS_PREFIXES},
