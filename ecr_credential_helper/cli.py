@@ -87,6 +87,8 @@ def _dispatch(name: str, arguments: list[str], stdout: int) -> tuple[str, int]:
             stdin=lambda: _read_stdin(protocol.LOGIN_LIMIT),
             columns=_columns(stdout),
         )
+    if not arguments and os.isatty(stdout):
+        return _help(name), 0
     return _protocol(name, arguments), 0
 
 
@@ -111,13 +113,25 @@ def _protocol(name: str, arguments: list[str]) -> str:  # noqa: PLR0911 - one fo
         case ["version" | "--version" | "-v"]:
             return f"{name} (ecr-credential-helper) {__version__}\n"
         case ["--help" | "-h"]:
-            return _HELP.format(name=name, suffix=name.removeprefix("docker-credential-"))
+            return _help(name)
         case ["refresh-now" | "refresh-in-background" as verb, host]:
             in_background = verb == "refresh-in-background"
             return verbs.refresh(host, _context(name), in_background=in_background)
         case [verb]:
-            raise ProtocolError(f"{name}: unknown action: {verb}")
-    raise ProtocolError(_HELP.partition("\n")[0].format(name=name))
+            raise ProtocolError(f"{name}: unknown action: {verb}", _nearest(name, verb))
+    raise ProtocolError(_help(name).partition("\n")[0], _nearest(name, *arguments[:1]))
+
+
+def _help(name: str) -> str:
+    return _HELP.format(name=name, suffix=name.removeprefix("docker-credential-"))
+
+
+def _nearest(name: str, word: str = "") -> str:
+    """Return a hint at the command that `word` was meant to be, empty if it is like none."""
+    import difflib
+
+    found = difflib.get_close_matches(word, _COMMANDS, 1)
+    return f"the nearest command is `{name} {found[0]}`" if found else ""
 
 
 def _context(name: str) -> Context:
@@ -127,6 +141,8 @@ def _context(name: str) -> Context:
 def _failure(name: str, error: HelperError, arguments: list[str]) -> str:
     """Write or queue what belongs on stderr, and return what belongs on stdout."""
     if isinstance(error, ProtocolError):
+        if error.hint:
+            _tell(f"hint: {error.hint}")
         return f"{error.message}\n"
     is_command = _is_command(arguments)
     if is_command or isinstance(error, CredentialsNotFound):

@@ -1,7 +1,8 @@
 """Call ecr:GetAuthorizationToken with botocore: credential chain, client, check of the answer.
 
-Only four modules import botocore: this one, `retries`, `error_messages`, which explains botocore's
-errors, and `commands.aws_checks`, with which doctor checks each step.
+Only five modules import botocore: this one, `retries`, `error_messages`, which explains botocore's
+errors, `commands.aws_checks`, with which doctor checks each step, and `commands.profiles`, which
+reads the AWS config file as botocore does.
 """
 
 import contextlib

@@ -2,28 +2,22 @@
 
 import argparse
 import difflib
-from typing import Any
+from typing import Any, NamedTuple
 
 from ecr_credential_helper.context import Context
-from ecr_credential_helper.errors import HelperError
-from ecr_credential_helper.registry import host_of, registry_of
+from ecr_credential_helper.registry import host_of
 from ecr_credential_helper.settings import target_of
 
-from . import docker_checks
+from . import docker_checks, present, profiles, saving
 from .docker_config import DockerConfig, directory, masked
-from .hosts import address_of, target_named
+from .hosts import address_of, host_in, target_named
+from .profile_entries import ProfileEntries
+from .profiles import Gap
+from .saving import Change
 from .screen import BOLD, GREEN, RED, YELLOW, Screen
 
 _PEER = "ecr-login"
 _PUBLIC = "public.ecr.aws"
-_SUFFIXES = {
-    "cn-": "amazonaws.com.cn",
-    "eusc-": "amazonaws.eu",
-    "us-iso-": "c2s.ic.gov",
-    "us-isob-": "sc2s.sgov.gov",
-    "eu-isoe-": "cloud.adc-e.uk",
-    "us-isof-": "csp.hci.ic.gov",
-}
 _LOOKS = (
     docker_checks.program,
     docker_checks.docker_package,
@@ -31,6 +25,7 @@ _LOOKS = (
     docker_checks.number_of_helpers,
     docker_checks.store,
 )
+_NOTHING = "  = nothing to change"
 _DIFF_COLOURS = {"+": GREEN, "-": RED, "@": YELLOW}
 
 
@@ -40,14 +35,30 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         "configure",
         help="name this helper for your registries in Docker's config.json",
         description="Name this helper for each HOST in Docker's config.json, and take the stale "
-        "passwords of these hosts out of it. All else in the file stays as it is.",
+        "passwords of these hosts out of it. All else in the file stays as it is. With no HOST it "
+        "is the registry of the account and the region that the present AWS settings lead to.",
     )
     parser.add_argument("hosts", nargs="*", metavar="HOST", help="the host of a registry")
     parser.add_argument(
-        "--account", action="append", default=[], metavar="ID", help="with --region: its registry"
+        "--account",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="the account of a registry (else the one of the AWS settings); repeatable",
     )
     parser.add_argument(
-        "--region", action="append", default=[], metavar="REGION", help="with --account; repeatable"
+        "--region",
+        action="append",
+        default=[],
+        metavar="REGION",
+        help="the region of a registry (else the one of the AWS settings); repeatable",
+    )
+    parser.add_argument(
+        "--profiles",
+        nargs="*",
+        metavar="NAME",
+        help="the registries that these profiles of the AWS config file lead to, or all of them, "
+        "each to be paid for by its profile; NAME may have wildcards; asks no network",
     )
     parser.add_argument("--public", action="store_true", help=f"the same as {_PUBLIC}")
     parser.add_argument("--remove", action="store_true", help="take the hosts out again")
@@ -65,38 +76,67 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.set_defaults(run=run, usage=parser.error)
 
 
+class _Done(NamedTuple):
+    """What an edit of the files comes to: lines that say it, what is left to the user, the file."""
+
+    lines: list[str]
+    gaps: list[Gap]
+    config: DockerConfig
+
+
 def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
-    """Edit config.json as `arguments` say; return what was done. Raises HelperError."""
-    hosts = _hosts(arguments)
-    config = DockerConfig(directory(arguments.docker_config))
-    old = "" if config.empty else config.text
-    if arguments.remove:
-        done = [_removed(host, config, screen.helper) for host in hosts]
-    else:
-        moved, left = _to_move(config, screen.helper) if arguments.migrate else ([], [])
-        done = [_added(host, config, screen.helper) for host in dict.fromkeys(hosts + moved)]
-        done += [f"  = {host}: {_PEER}, for it is no host of Amazon ECR" for host in left]
-        done += _without_passwords(hosts + moved, config)
-        _warn(config, context, screen)
+    """Edit the files as `arguments` say; return what was done. Raises HelperError."""
+    _check(arguments)
+    hosts, lines = _hosts(arguments)
+    known = {} if arguments.profiles is None else profiles.read()
+
+    def edited() -> tuple[list[Change], _Done]:
+        return _edited(arguments, hosts, known, screen)
+
     if arguments.dry_run:
-        return _diff(old, config, screen), 0
-    config.save()
-    done = done or [f"  nothing names {_PEER}"]
-    return "\n".join([screen.paint(config.path, BOLD), *done]) + "\n", 0
+        changes, done = edited()
+        lines += [line for change in changes for line in _diff(change, done.config, screen)]
+        lines = lines or ["nothing would change"]
+    else:
+        done = saving.edit(edited)
+        lines += done.lines
+    for gap in done.gaps:
+        fix = f"{screen.name} configure {gap.fix}" if gap.fix.startswith("--") else gap.fix
+        _tell(f"left to you: {gap.found}", fix, context, screen)
+    if not arguments.remove:
+        _warn(done.config, context, screen)
+    return "".join(f"{line}\n" for line in lines), 0
 
 
-def _hosts(arguments: argparse.Namespace) -> list[str]:
-    """Return the hosts that `arguments` name, as Docker writes them. Raises HelperError."""
-    if bool(arguments.account) != bool(arguments.region):
-        arguments.usage("--account and --region go together")
+def _check(arguments: argparse.Namespace) -> None:
+    """End with the usage where arguments do not go together."""
+    named = arguments.hosts or arguments.public or arguments.profiles is not None
     if arguments.remove and arguments.migrate:
         arguments.usage("--remove and --migrate do not go together")
+    if arguments.remove and not named and not (arguments.account and arguments.region):
+        arguments.usage("--remove: name a HOST, or --account and --region, --public or --profiles")
+    if arguments.profiles is not None and len(arguments.account) > 1:
+        arguments.usage("--profiles takes one --account, for profiles that name none")
+
+
+def _hosts(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """Return the hosts that `arguments` name, as Docker writes them, and lines about them.
+
+    Where they name none, or half of one, AWS is asked for the rest. Raises HelperError.
+    """
+    lines: list[str] = []
     named = [_as_written(host) for host in arguments.hosts]
-    named += [_host(id_, region) for id_ in arguments.account for region in arguments.region]
+    accounts, regions = arguments.account, arguments.region
+    nothing = not (named or arguments.public or arguments.migrate)
+    if arguments.profiles is None and (accounts or regions or nothing):
+        regions = regions or [present.region()]
+        if not accounts:
+            account, who = present.account(regions[0])
+            accounts = [account]
+            lines.append(f"account {account} in {', '.join(regions)}, by {who}")
+        named += [host_in(account, region) for account in accounts for region in regions]
     named += [_PUBLIC] if arguments.public else []
-    if not named and not arguments.migrate:
-        arguments.usage("name a HOST, or --account and --region, or --public, or --migrate")
-    return list(dict.fromkeys(named))
+    return list(dict.fromkeys(named)), lines
 
 
 def _as_written(server_url: str) -> str:
@@ -105,16 +145,55 @@ def _as_written(server_url: str) -> str:
     return address_of(server_url) or ""
 
 
-def _host(account: str, region: str) -> str:
-    """Return the host of an account's registry in a region. Raises HelperError."""
-    suffixes = (suffix for start, suffix in _SUFFIXES.items() if region.startswith(start))
-    host = f"{account}.dkr.ecr.{region}.{next(suffixes, 'amazonaws.com')}"
-    if host != host_of(host) or registry_of(host) is None:
-        raise HelperError(
-            f"--account {account} and --region {region} make no registry",
-            "an account has twelve digits, a region is like eu-west-1",
-        )
-    return host
+def _edited(
+    arguments: argparse.Namespace, hosts: list[str], known: profiles.Profiles, screen: Screen
+) -> tuple[list[Change], _Done]:
+    """Return what to save, and what it comes to. Raises HelperError."""
+    config = DockerConfig(directory(arguments.docker_config))
+    gone, changes, lines, gaps = [], [], [], []
+    if arguments.remove:
+        hosts, gone = [], hosts
+    if arguments.profiles is not None:
+        entries = ProfileEntries()
+        plan = _plan(arguments, known, entries)
+        lines += [screen.paint(entries.path, BOLD), *_paid(entries.profiles, plan.payers)]
+        entries.write(plan.payers)
+        hosts, gone, gaps = hosts + plan.hosts, gone + plan.gone, plan.gaps
+        changes.append(entries.change)
+    done = [_removed(host, config, screen.helper) for host in gone]
+    moved, others = _to_move(config, screen.helper) if arguments.migrate else ([], [])
+    hosts = list(dict.fromkeys(hosts + moved))
+    done += [_added(host, config, screen.helper) for host in hosts]
+    done += [f"  = {host}: {_PEER}, for it is no host of Amazon ECR" for host in others]
+    done += _without_passwords(hosts, config)
+    nothing = f"  nothing names {_PEER}" if arguments.migrate else _NOTHING
+    lines += [screen.paint(config.path, BOLD), *(done or [nothing])]
+    return [*changes, config.change], _Done(lines, gaps, config)
+
+
+def _plan(
+    arguments: argparse.Namespace, known: profiles.Profiles, entries: ProfileEntries
+) -> profiles.Plan:
+    """Return what to write for the profiles in `arguments`. Raises HelperError."""
+    if arguments.remove:
+        return profiles.without(arguments.profiles, entries)
+    names = profiles.chosen(arguments.profiles, known)
+    account = next(iter(arguments.account), "")
+    found, gaps = profiles.registries(names, known, account=account, regions=arguments.region)
+    if not arguments.profiles:  # what is no longer in the AWS config file goes
+        names += set(entries.profiles.values()) - set(known)
+    return profiles.plan(names, found, gaps, entries)
+
+
+def _paid(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Return lines that say which profile pays for which host, and which does no longer."""
+    return [
+        *(
+            f"  {'=' if before.get(host) == payer else '+'} {host}: profile {payer}"
+            for host, payer in after.items()
+        ),
+        *(f"  - {host}: profile {payer}" for host, payer in before.items() if host not in after),
+    ] or [_NOTHING]
 
 
 def _to_move(config: DockerConfig, helper: str) -> tuple[list[str], list[str]]:
@@ -158,17 +237,24 @@ def _warn(config: DockerConfig, context: Context, screen: Screen) -> None:
     for look in _LOOKS:
         finding = look(case)
         if finding and finding.status != docker_checks.PASS:
-            before = " " * len(f"{screen.name}: ")  # `tell` puts the name before the text
-            said = screen.lines(f"{finding.status}: {finding.found}", before).removeprefix(before)
-            context.tell(f"{said}\n{screen.fix(finding.fix, '')}")
+            _tell(f"{finding.status}: {finding.found}", finding.fix, context, screen)
 
 
-def _diff(old: str, config: DockerConfig, screen: Screen) -> str:
-    """Return what would change as a unified diff, with every secret masked."""
-    before, after = (masked(text).splitlines() for text in (old, config.text))
-    changes = difflib.unified_diff(before, after, config.path, config.path, lineterm="")
-    painted = [
+def _tell(said: str, fix: str, context: Context, screen: Screen) -> None:
+    """Tell something with what to do about it, on stderr."""
+    before = " " * len(f"{screen.name}: ")  # which `tell` puts before the text
+    context.tell(f"{screen.lines(said, before).removeprefix(before)}\n{screen.fix(fix, '')}")
+
+
+def _diff(change: Change, config: DockerConfig, screen: Screen) -> list[str]:
+    """Return what would change in a file as a unified diff, without a secret of config.json."""
+    hide = masked if change.path == config.path else str
+    before, after = (
+        hide((content or b"").decode("utf-8", "surrogateescape")).splitlines()
+        for content in (change.old, change.new)
+    )
+    lines = difflib.unified_diff(before, after, change.path, change.path, lineterm="")
+    return [
         screen.paint(line, _DIFF_COLOURS[line[0]]) if line[:1] in _DIFF_COLOURS else line
-        for line in changes
+        for line in lines
     ]
-    return "".join(f"{line}\n" for line in painted) or "nothing would change\n"

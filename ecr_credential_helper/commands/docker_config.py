@@ -3,11 +3,9 @@
 What this program does not know in the file stays exactly as it was.
 """
 
-import errno
 import json
 import os
 import re
-import stat
 from typing import Any
 
 from ecr_credential_helper.errors import HelperError
@@ -15,18 +13,12 @@ from ecr_credential_helper.system.environment import NO_HOME
 
 from .hosts import address_of
 from .json_text import indent, members, parsed, with_member, without_member
+from .saving import Change, read
 
 HELPERS, STORE, AUTHS = "credHelpers", "credsStore", "auths"
 
-# Errors of a rename that fails because of what the file or its directory is: a bind mount, a
-# directory that is not ours. The file itself may still be writable.
-_NO_RENAME = (errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
 _HARMLESS = ("email",)
 _STRINGS = re.compile(r'("(?:[^"\\]|\\.)*"\s*:)|"(?:[^"\\]|\\.)*"')
-
-
-class DamagedError(OSError):
-    """A file that may have neither its old nor its new content."""
 
 
 class DockerConfig:
@@ -43,7 +35,7 @@ class DockerConfig:
         if directory.startswith(NO_HOME):
             raise HelperError("no home directory for ~/.docker", "set HOME or DOCKER_CONFIG")
         self.path = os.path.join(directory, "config.json")
-        self.old = _read(self.path)
+        self.old = read(self.path)
         # Bytes that are not UTF-8 are no error here: they are written back as they were.
         self.text = (self.old or b"").decode("utf-8", "surrogateescape")
         self.empty = not self.text.strip(" \t\r\n")
@@ -108,23 +100,12 @@ class DockerConfig:
         """Remove the entry `key` from `auths`."""
         self._edit(without_member(self.text, self._place(AUTHS), key))
 
-    def save(self) -> None:
-        """Write `text` to disk if it was edited. Raises HelperError."""
+    @property
+    def change(self) -> Change:
+        """What is to be saved; nothing changes until the text is edited."""
         if self.text == self._first:
-            return
-        data = self.text.encode("utf-8", "surrogateescape")
-        try:
-            _save(os.path.realpath(self.path), self.old, data)
-        except DamagedError as error:
-            raise HelperError(
-                f"cannot save {self.path}, which may be damaged now: {error.strerror}",
-                "see what is in it before Docker is used again",
-            ) from error
-        except OSError as error:
-            raise HelperError(
-                f"cannot save {self.path}: {error.strerror or error}",
-                "nothing was changed; see who may write there: `ls -ld` of the file and directory",
-            ) from error
+            return Change(self.path, self.old, self.old)
+        return Change(self.path, self.old, self.text.encode("utf-8", "surrogateescape"))
 
     def _edit(self, text: str) -> None:
         self.text = text
@@ -194,171 +175,3 @@ def masked(text: str) -> str:
 
 def _holds_secret(entry: dict[str, Any] | None) -> bool:
     return any(value for key, value in (entry or {}).items() if key.lower() not in _HARMLESS)
-
-
-def _read(path: str) -> bytes | None:
-    """Return the content of the file, None if there is no file. Raises HelperError."""
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise HelperError(
-            f"cannot read {path}: {error.strerror or error}",
-            "see who may read it, and whose it is: sudo and containers often leave root's behind",
-        ) from error
-
-
-def _save(path: str, old: bytes | None, data: bytes) -> None:
-    """Replace the file `path`, whose content was `old`, by one with the content `data`.
-
-    If its directory allows a rename, the file is the old or the new one at every moment. Otherwise
-    the file itself is written to. Raises OSError; DamagedError if the content may be neither.
-    """
-    _make_directory(os.path.dirname(path))
-    temporary = f"{path}.{os.urandom(8).hex()}.tmp"
-    try:
-        _write_beside(temporary, path, data)
-        _check_unchanged(path, old)
-        os.replace(temporary, path)
-    except OSError as error:
-        _unlink(temporary)
-        if old is None or error.errno not in _NO_RENAME:
-            raise
-        _write_over(path, old, data)
-        return
-    _sync(os.path.dirname(path))
-
-
-def _make_directory(path: str) -> None:
-    """Make a directory and its parents with mode 0700. Raises OSError."""
-    if not path or os.path.isdir(path):
-        return
-    parent = os.path.dirname(path)
-    _make_directory(parent)
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        return
-    if os.name != "posix":
-        return
-    file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        _inherit_owner(file, parent)
-    finally:
-        os.close(file)
-
-
-def _check_unchanged(path: str, old: bytes | None) -> None:
-    """Raise OSError if the content is no longer `old`: a `docker login` must not get lost."""
-    try:
-        with open(path, "rb") as file:
-            now: bytes | None = file.read()
-    except FileNotFoundError:
-        now = None
-    if now != old:
-        raise OSError("another program changed it meanwhile, run this again")
-
-
-def _write_beside(temporary: str, path: str, data: bytes) -> None:
-    """Make the file `temporary` with the content `data`, and with owner and mode of `path`.
-
-    If there is no file `path` yet, under root the owner is that of the directory; the mode is 0600.
-    """
-    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        if os.path.exists(path):
-            _copy_status(os.stat(path), file)
-        else:
-            _inherit_owner(file, os.path.dirname(path))
-        _write_all(file, data)
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _copy_status(status: os.stat_result, file: int) -> None:
-    if os.name != "posix":
-        return
-    own = os.fstat(file)
-    if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
-        os.fchown(file, status.st_uid, status.st_gid)
-    os.fchmod(file, stat.S_IMODE(status.st_mode))
-
-
-def _inherit_owner(file: int, directory_path: str) -> None:
-    """Give what root has made, open as `file`, to the owner of the directory that it is in.
-
-    Otherwise, under sudo with the user's HOME kept, the user's Docker could not read it.
-    """
-    if os.name != "posix" or os.geteuid() != 0:
-        return
-    owner = os.stat(directory_path or os.curdir)
-    try:
-        os.fchown(file, owner.st_uid, owner.st_gid)
-    except OSError:  # a file system without owners
-        pass
-
-
-def _write_over(path: str, old: bytes, data: bytes) -> None:
-    """Write `data` over `old`, the content of the file `path`, and truncate it to its new length.
-
-    If the file grows, white space is appended first, so that a full disk changes nothing. If it
-    shrinks, `data` is padded with white space over the rest of the old content in the same write: a
-    program that is killed at any point leaves JSON, and no secret that was to be removed.
-
-    Raises OSError if nothing was changed, DamagedError if that is not certain.
-    """
-    file = os.open(path, os.O_RDWR)
-    try:
-        try:
-            _write_all(file, b" " * (len(data) - len(old)), len(old))
-            os.fsync(file)
-            _write_all(file, data.ljust(len(old)))
-        except OSError as error:
-            _write_back(file, old, error)
-            raise
-        os.ftruncate(file, len(data))
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _write_back(file: int, old: bytes, error: OSError) -> None:
-    """Restore the content `old` of the open `file` after `error`. Raises DamagedError."""
-    try:
-        if os.pread(file, len(old), 0) != old:
-            _write_all(file, old)
-        os.ftruncate(file, len(old))
-        os.fsync(file)
-    except OSError:
-        raise DamagedError(error.errno, error.strerror) from error
-
-
-def _write_all(file: int, data: bytes, at: int = 0) -> None:
-    """Write `data` into the open `file`, from the byte `at` on. Raises OSError."""
-    os.lseek(file, at, os.SEEK_SET)
-    while data:
-        data = data[os.write(file, data) :]
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
-
-
-def _sync(directory_path: str) -> None:
-    """Flush a rename to disk, on systems where a directory can be opened for that."""
-    try:
-        file = os.open(directory_path, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(file)
-    except OSError:
-        pass
-    finally:
-        os.close(file)

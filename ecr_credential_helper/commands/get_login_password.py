@@ -1,18 +1,18 @@
 """get-login-password: the token on stdout, as `aws ecr get-login-password` prints it."""
 
 import argparse
-import os
 from typing import Any
 
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import Denied, HelperError
-from ecr_credential_helper.registry import PUBLIC_REGION, Registry, host_of
+from ecr_credential_helper.registry import PUBLIC_REGION, Registry
 from ecr_credential_helper.settings import Target
 from ecr_credential_helper.system.deadline import Deadline
 from ecr_credential_helper.tokens.cache import DEAD, Key
 from ecr_credential_helper.tokens.identity import with_target
 from ecr_credential_helper.verbs import SHORT_PATIENCE
 
+from . import present
 from .screen import Screen
 
 
@@ -24,7 +24,9 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         description="Print an authorization token for the registries of a region, from the cache "
         "where it may: for `docker login --username AWS --password-stdin HOST`.",
     )
-    parser.add_argument("--region", help="the region of the registries (else the AWS settings')")
+    parser.add_argument(
+        "--region", default="", help="the region of the registries (else the AWS settings')"
+    )
     parser.add_argument("--profile", default="", help="the AWS profile to ask with")
     parser.add_argument("--public", action="store_true", help="a token for ECR Public")
     parser.set_defaults(run=run)
@@ -35,8 +37,7 @@ def run(arguments: argparse.Namespace, context: Context, _: Screen) -> tuple[str
     if arguments.public:
         registry = Registry("", service="ecr-public", region=PUBLIC_REGION)
     else:
-        region = arguments.region or os.environ.get("AWS_REGION")
-        registry = Registry("", region=_checked(region or _default_region(arguments.profile)))
+        registry = Registry("", region=present.region(arguments.region, arguments.profile))
     return _token(Target(registry, arguments.profile), context) + "\n", 0
 
 
@@ -60,22 +61,3 @@ def _token(target: Target, context: Context) -> str:
             raise
         context.tell(f"{error.message}; the token in the cache is still valid")
     return entry.token
-
-
-def _checked(region: str) -> str:
-    """Return `region` if it is a possible name of a region. Raises HelperError."""
-    if host_of(region) != region or "." in region:
-        raise HelperError(f"{region!r} is no AWS region", "name one such as eu-west-1")
-    return region
-
-
-def _default_region(profile: str) -> str:
-    """Return the region that the AWS settings name. Raises HelperError if they name none."""
-    from ecr_credential_helper.aws.ecr import default_region
-
-    region = default_region(profile)
-    if not region:
-        raise HelperError(
-            "no region: the AWS settings name none", "give --region, or set AWS_REGION"
-        )
-    return region

@@ -1,6 +1,7 @@
 """configure, and the config.json it edits: every other character of it has to survive."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -15,12 +16,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecr_credential_helper.commands import configure, json_text
+from ecr_credential_helper.commands import configure, json_text, saving
 from ecr_credential_helper.commands.docker_config import DockerConfig
+from ecr_credential_helper.commands.hosts import host_in
 from ecr_credential_helper.errors import HelperError
+from tests.aws.test_sources import (
+    ASKED,
+    SOURCES,
+    Source,
+    plain,
+    source_profile,
+    without_keys,
+)
 from tests.e2e.rig import PRIVATE
+from tests.loopback import ACCOUNT, Loopback
 from tests.support import needs
-from tests.support.helper import EXECUTABLE, Helper, Result
+from tests.support.helper import EXECUTABLE, Helper, Result, finish
 from tests.support.needs import SYSTEM_PATH
 
 OTHER = "444455556666.dkr.ecr.us-east-1.amazonaws.com"
@@ -28,6 +39,7 @@ PUBLIC = "public.ecr.aws"
 HUB = "https://index.docker.io/v1/"
 SECRET = base64.b64encode(b"AWS:a password that has to go").decode()
 MINE = "the password of another registry"
+IN_OHIO = {"AWS_REGION": "us-east-2"}
 
 
 @pytest.fixture
@@ -44,6 +56,11 @@ def write(config: Path, text: str) -> bytes:
     return config.read_bytes()
 
 
+def save(config: DockerConfig) -> None:
+    """Save a config.json that was edited."""
+    saving.edit(lambda: ([config.change], None))
+
+
 def told(result: Result) -> str:
     """Return what stderr says, unwrapped; it fits into 80 columns, but for commands and paths."""
     lines = result.err.splitlines()
@@ -58,6 +75,97 @@ def assert_refused(result: Result, config: Path, before: bytes) -> str:
     assert config.read_bytes() == before
     assert [path.name for path in config.parent.iterdir()] == [config.name]
     return result.err
+
+
+# The registry of the present AWS settings.
+
+
+def test_with_no_host_it_is_the_registry_of_the_aws_settings(
+    helper: Helper, config: Path, aws: Loopback
+) -> None:
+    """STS says whose account it is, and the user is told by what."""
+    result = helper.run("configure", env={"AWS_REGION": "eu-west-1"})
+    assert (result.status, result.err) == (0, "")
+    whose = f"account {ACCOUNT} in eu-west-1, by the keys in the environment\n"
+    assert result.out == f"{whose}{config}\n  + {PRIVATE}: ecr\n"
+    assert [call.operation for call in aws.calls] == ["GetCallerIdentity"]
+
+
+def test_account_and_region_are_those_of_the_profile(
+    helper: Helper, config: Path, aws: Loopback
+) -> None:
+    """A role of another account, in the region of its profile."""
+    source_profile(helper, aws)
+    file = helper.home / ".aws" / "config"
+    text = file.read_text().replace("[profile test]", "[profile test]\nregion = cn-north-1")
+    file.write_text(text)
+    result = helper.run("configure")
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith(
+        "account 444455556666 in cn-north-1, by profile test (assume-role)\n"
+    )
+    host = "444455556666.dkr.ecr.cn-north-1.amazonaws.com.cn"
+    assert json.loads(config.read_text())["credHelpers"] == {host: "ecr"}
+
+
+def test_half_of_a_registry_is_filled_in(helper: Helper, config: Path, aws: Loopback) -> None:
+    """The regions of the present account; an account in the present region, which asks nobody."""
+    result = helper.run("configure", "--region", "eu-west-1", "--region", "us-east-1")
+    assert result.out.startswith(f"account {ACCOUNT} in eu-west-1, us-east-1, by the keys")
+    calls = len(aws.calls)
+    assert helper.run("configure", "--account", "444455556666", env=IN_OHIO).status == 0
+    assert list(json.loads(config.read_text())["credHelpers"]) == [
+        f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com",
+        f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com",
+        "444455556666.dkr.ecr.us-east-2.amazonaws.com",
+    ]
+    assert len(aws.calls) == calls
+
+
+def test_without_a_region_nothing_is_written(helper: Helper, config: Path, aws: Loopback) -> None:
+    """AWS is not asked either."""
+    result = helper.run("configure")
+    assert (result.status, result.stdout) == (1, b"")
+    assert result.err == (
+        "docker-credential-ecr: no region: the AWS settings name none\n"
+        "hint: give --region, or set AWS_REGION\n"
+    )
+    assert not config.parent.exists()
+    assert aws.calls == []
+
+
+def test_without_credentials_nothing_is_written(helper: Helper, config: Path) -> None:
+    """The usual cause and fix."""
+    without_keys(helper)
+    result = helper.run("configure", env=IN_OHIO)
+    assert (result.status, result.stdout) == (1, b"")
+    assert result.err.startswith("docker-credential-ecr: no AWS credentials found\nhint: ")
+    assert not config.parent.exists()
+
+
+@pytest.mark.parametrize(
+    "source",
+    # Not those that fail only when ECR is asked, nor one that the settings file chooses by host.
+    [
+        source
+        for source in SOURCES
+        if not source.cause.startswith(ASKED) and source.name != "credential_source-environment"
+    ],
+    ids=lambda source: source.name,
+)
+def test_with_a_source_that_fails_nothing_is_written(
+    source: Source, helper: Helper, config: Path, aws: Loopback
+) -> None:
+    """Its usual cause and fix; without its account nobody can say which registry it is."""
+    source.declare(helper, aws)
+    source.spoil(helper, aws)
+    result = helper.run("configure", env=IN_OHIO)
+    assert result.status == 1
+    assert plain(result, helper, aws) == (
+        "",
+        f"docker-credential-ecr: {source.cause}\nhint: {source.hint}\n",
+    )
+    assert not config.parent.exists()
 
 
 # What Docker finds afterwards.
@@ -108,7 +216,7 @@ def test_accounts_and_regions_are_spelled_out(helper: Helper, config: Path) -> N
 )
 def test_a_region_says_its_partition(region: str, suffix: str) -> None:
     """The names are those of AWS's endpoint tables."""
-    assert configure._host("111122223333", region) == f"111122223333.dkr.ecr.{region}.{suffix}"
+    assert host_in("111122223333", region) == f"111122223333.dkr.ecr.{region}.{suffix}"
 
 
 def test_a_host_is_written_as_docker_looks_for_it(helper: Helper, config: Path) -> None:
@@ -312,10 +420,11 @@ def test_a_host_that_is_not_ecr_is_refused(helper: Helper, config: Path, host: s
 @pytest.mark.parametrize(
     "arguments",
     [
-        (),
-        ("--account", "111122223333"),
-        ("--region", "eu-west-1"),
+        ("--remove",),
+        ("--remove", "--account", "111122223333"),
+        ("--remove", "--region", "eu-west-1"),
         ("--remove", "--migrate"),
+        ("--profiles", "--account", "111122223333", "--account", "444455556666"),
         ("--x",),
     ],
 )
@@ -549,7 +658,7 @@ def test_what_was_half_written_in_place_is_written_back(
     monkeypatch.setattr(os, "replace", busy)
     monkeypatch.setattr(os, "write", failing)
     with pytest.raises(HelperError, match="Input/output error") as caught:
-        config.save()
+        save(config)
     assert len(calls) == 5
     assert ("nothing was changed" in caught.value.hint) == again
     assert ("may be damaged" in caught.value.message) != again
@@ -569,25 +678,63 @@ def test_a_directory_that_cannot_be_written_is_said(
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(HelperError, match="No space left on device"):
-        config.save()
+        save(config)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_change_that_came_in_between_is_not_lost(tmp_path: Path) -> None:
-    """A docker login may save the file at the same moment."""
+    """A docker login may save the file at the same moment: the edit is made again, in its file."""
     path = tmp_path / "config.json"
     path.write_text("{}")
-    config = DockerConfig(str(tmp_path))
-    config.set_helper(PRIVATE, "ecr")
-    path.write_text('{"auths": {}}')
-    with pytest.raises(HelperError, match="changed it meanwhile"):
-        config.save()
-    assert path.read_text() == '{"auths": {}}'
+    seen = []
+
+    def edited() -> tuple[list[saving.Change], None]:
+        config = DockerConfig(str(tmp_path))
+        seen.append(config.text)
+        config.set_helper(PRIVATE, "ecr")
+        if len(seen) < 3:
+            path.write_text(f'{{"auths": {{"{len(seen)}": {{}}}}}}')
+        return [config.change], None
+
+    saving.edit(edited)
+    assert seen == ["{}", '{"auths": {"1": {}}}', '{"auths": {"2": {}}}']
+    assert json.loads(path.read_text()) == {"auths": {"2": {}}, "credHelpers": {PRIVATE: "ecr"}}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_always_changed_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After some time the user is told."""
+    path = tmp_path / "config.json"
+    monkeypatch.setattr(saving, "_PATIENCE", 0.05)
+
+    def edited() -> tuple[list[saving.Change], None]:
+        config = DockerConfig(str(tmp_path))
+        config.set_helper(PRIVATE, "ecr")
+        path.write_text(json.dumps({"auths": {os.urandom(4).hex(): {}}}))
+        return [config.change], None
+
+    with pytest.raises(HelperError, match=f"another program keeps changing {path}"):
+        saving.edit(edited)
+    assert list(json.loads(path.read_text())) == ["auths"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_twenty_at_once_leave_twenty(helper: Helper, config: Path) -> None:
+    """A script that provisions in parallel: each run succeeds, and none loses another's host."""
+    hosts = [f"{number:012}.dkr.ecr.eu-west-1.amazonaws.com" for number in range(20)]
+    with contextlib.ExitStack() as stack:
+        runs = [stack.enter_context(helper.popen("configure", host)) for host in hosts]
+        results = [finish(run) for run in runs]
+    assert [result.status for result in results] == [0] * 20
+    assert json.loads(config.read_text()) == {"credHelpers": dict.fromkeys(hosts, "ecr")}
+    assert [path.name for path in config.parent.iterdir()] == [config.name]
 
 
 KILLED = """
 import os, signal, sys
+from ecr_credential_helper.commands import saving
 from ecr_credential_helper.commands.docker_config import DockerConfig
 
 place, forbidden = int(sys.argv[2]), sys.argv[3:]
@@ -614,7 +761,7 @@ config.set_helper("HOST", "ecr")
 for name in ("mkdir", "open", "stat", "fstat", "fchown", "fchmod", "write", "fsync", "close",
              "replace", "unlink", "ftruncate"):
     setattr(os, name, deadly(name, getattr(os, name)))
-config.save()
+saving.edit(lambda: ([config.change], None))
 """
 
 
@@ -755,14 +902,14 @@ def test_configure_and_remove_lead_back_to_the_first_document(
     for host in hosts:
         configure._added(host, config, "ecr")
     configure._without_passwords(hosts, config)
-    config.save()
+    save(config)
     between = json.loads(path.read_text())
     assert all(between["credHelpers"][host] == "ecr" for host in hosts)
 
     config = DockerConfig(str(directory))
     for host in hosts:
         configure._removed(host, config, "ecr")
-    config.save()
+    save(config)
     text = path.read_text()
     expected = without(document, hosts, stale)
     assert json.loads(text) == expected
@@ -827,7 +974,7 @@ def test_docker_itself_reads_every_state(
             config = DockerConfig(str(directory))
             edit(host, config, "ecr")
             configure._without_passwords([host], config)
-            config.save()
+            save(config)
             assert docker_reads(directory)
 
 

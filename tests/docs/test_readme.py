@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import ecr_credential_helper
-from ecr_credential_helper.commands import configure
 from ecr_credential_helper.commands.docker_config import DockerConfig
+from ecr_credential_helper.commands.hosts import host_in
 from ecr_credential_helper.settings import target_of
 from tests.e2e.rig import OTHER, PRIVATE
 from tests.loopback import Loopback
@@ -55,7 +55,7 @@ def test_the_config_json_that_is_shown_is_what_configure_makes(tmp_path: Path) -
     """To the letter."""
     config = DockerConfig(str(tmp_path))
     for region in ("eu-west-1", "us-east-1"):
-        config.set_helper(configure._host("111122223333", region), "ecr")
+        config.set_helper(host_in("111122223333", region), "ecr")
     assert config.text == text_of("configure", "json")
 
 

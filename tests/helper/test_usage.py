@@ -1,5 +1,6 @@
 """Version, help, usage and the name of the program: what needs no registry."""
 
+import os
 import subprocess
 
 import pytest
@@ -56,6 +57,37 @@ def test_a_wrong_number_of_arguments_gets_the_usage(
 def test_a_person_who_only_types_the_name_is_not_kept_waiting(helper: Helper) -> None:
     """Without a verb the usage comes at once, though stdin is a terminal that says nothing."""
     assert_silent_failure(helper.run(stdin=None), f"{USAGE}\n".encode())
+
+
+def test_on_a_terminal_the_name_alone_shows_the_help(helper: Helper) -> None:
+    """A person sees the commands; what reads a pipe gets the line of the protocol."""
+    whole, end = os.openpty()
+    with helper.popen(stdout=end) as running:
+        os.close(end)
+        shown = os.read(whole, 4096).decode().replace("\r\n", "\n")
+        os.close(whole)
+        _, said = running.communicate(timeout=60)
+    assert (running.returncode, said) == (0, b"")
+    assert shown == helper.run("--help").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nearest"),
+    [
+        (("confgure",), "configure"),
+        (("config", PRIVATE), "configure"),
+        (("docter", "--json"), "doctor"),
+        (("get-login-pasword", "--region", "eu-west-1"), "get-login-password"),
+    ],
+)
+def test_a_mistyped_command_names_the_nearest(
+    helper: Helper, arguments: tuple[str, ...], nearest: str
+) -> None:
+    """On stderr: on stdout is the answer that a client knows."""
+    result = helper.run(*arguments)
+    answer = f"{NAME}: unknown action: {arguments[0]}" if len(arguments) == 1 else USAGE
+    assert (result.status, result.out) == (1, f"{answer}\n")
+    assert result.err == f"hint: the nearest command is `{NAME} {nearest}`\n"
 
 
 @pytest.mark.parametrize("verb", ["pull", "GET", "Get", "get ", " get", "-V", "--get", "-", "gèt"])
