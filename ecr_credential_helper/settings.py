@@ -110,6 +110,12 @@ def target_of(host: str) -> Target | None:
     return Target(registry) if registry else None
 
 
+def hosts_named() -> list[str]:
+    """Return the hosts that entries are for, without the patterns; raises as `target_of` does."""
+    patterns = [match for match, _ in _entries("public.ecr.aws")]
+    return [pattern for pattern in patterns if not any(mark in pattern for mark in "*?[")]
+
+
 def is_role_arn(text: str) -> bool:
     """Whether `text` looks like the ARN of a role; only AWS can tell whether it is one."""
     return text.startswith("arn:") and ":role/" in text and text.isprintable()

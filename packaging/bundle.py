@@ -29,6 +29,7 @@ LICENCES = {
     "platformdirs": "MIT",
     "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
     "python3.11": "Python-2.0.1",
+    "rich": "MIT",
     "s3transfer": "Apache-2.0",
     "six": "MIT",
     "urllib3": "MIT",

@@ -36,6 +36,8 @@ PACKAGES = (
 )
 RELEASE = "3.11"  # of Python
 COMPILER = "ziglang"
+# What rich needs for sources and Markdown, which nobody draws here.
+UNUSED = ("markdown-it-py", "mdurl", "Pygments")
 WHEEL_TAGS = ("manylinux2014", "manylinux_2_17", "manylinux2010", "manylinux_2_12")
 # Debian keeps every version of every package, by the time it was in the archive, and its source.
 ARCHIVE = "https://snapshot.debian.org/archive"
@@ -214,6 +216,8 @@ def newest_wheels() -> Iterator[Input]:
         command = pip("install", "--dry-run", "--ignore-installed", "--report=-", "--target=none")
         command += [*platform(machine), *wanted, COMPILER]
         for one in json.loads(said(*command))["install"]:
+            if one["metadata"]["name"] in UNUSED:
+                continue
             file = unquote(one["download_info"]["url"].rpartition("/")[2])
             yield {
                 "name": one["metadata"]["name"],

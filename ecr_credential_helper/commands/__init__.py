@@ -10,7 +10,7 @@ from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 
 from . import clear, configure, doctor, get_login_password, kubelet, status, warm
-from .screen import WIDTH, Screen
+from .screen import Screen
 
 _COMMANDS = (configure, status, doctor, warm, clear, get_login_password, kubelet)
 
@@ -38,7 +38,7 @@ def run(
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     chosen_width = os.environ.get("COLUMNS", "")  # it goes before the terminal's, as in argparse
     width = int(chosen_width) if chosen_width.isdecimal() else columns
-    screen = Screen(name, colour=columns is not None and not plain, width=width or WIDTH)
+    screen = Screen(name, colour=columns is not None and not plain, width=width)
     try:
         text, exit_status = chosen.run(chosen, context, screen)
     except HelperError as error:

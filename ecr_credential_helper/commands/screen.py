@@ -1,15 +1,22 @@
-"""Output for people: colour, progress, wrapped lines, lengths of time in words, JSON."""
+"""Output for people: colour, tables, progress, wrapped lines, lengths of time in words, JSON.
 
+Tables and progress are drawn by rich. It takes as long to load as argparse and all commands, so it
+is loaded only by what draws one.
+"""
+
+import contextlib
+import io
 import json
-import os
-import sys
 import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-WIDTH = 80  # columns, if no terminal gives a width
 GREEN, YELLOW, RED, BOLD = "32", "33", "31", "1"
 
+_WIDTH = 80  # columns, if no terminal gives a width
 _NARROWEST = 40
+_SHORT = 12  # columns: a cell that is not wrapped
+_UNBOUND = 10_000  # columns: each row of a table in one line
 _MINUTE, _HOUR = 60, 3600
 
 
@@ -17,14 +24,15 @@ class Screen:
     """Where the output of a command is shown.
 
     `name` is what this program was called by; `colour` says whether the output may have colours;
-    `width` is the number of columns that it is wrapped to.
+    `width` is the number of columns that it is wrapped to. With None what is wrapped is wrapped for
+    80 columns, and a row of a table is one line, for `grep` and the like.
     """
 
-    def __init__(self, name: str, *, colour: bool = False, width: int = WIDTH) -> None:
+    def __init__(self, name: str, *, colour: bool = False, width: int | None = None) -> None:
         self.name = name
-        self._width = max(width, _NARROWEST)
+        self._width = max(width or _WIDTH, _NARROWEST)
+        self._table_width = self._width if width else _UNBOUND
         self._colour = colour
-        self._live = os.isatty(2) and os.environ.get("TERM") != "dumb"
 
     @property
     def helper(self) -> str:
@@ -36,12 +44,59 @@ class Screen:
         """Return `text` in `colour` if colours are allowed."""
         return f"\x1b[{colour}m{text}\x1b[0m" if self._colour else text
 
-    def progress(self, line: str) -> None:
-        """Show `line` instead of the last one if stderr is a terminal; "" removes it."""
-        if self._live:
-            columns = os.get_terminal_size(2).columns or WIDTH
-            sys.stderr.write(f"\r\x1b[2K{line[: columns - 1]}")
-            sys.stderr.flush()
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+        """Return a table, no word of it broken; where it is too wide, each row as a paragraph.
+
+        A first column is not wrapped, nor is one of short texts. Cells may be painted.
+        """
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+        for name, *column in zip(header, *rows, strict=True):
+            texts = [Text.from_ansi(cell).plain for cell in column]
+            table.add_column(
+                Text.from_ansi(self.paint(name, BOLD)),
+                no_wrap=name == header[0] or all(len(text) <= _SHORT for text in texts),
+                min_width=max((len(word) for text in texts for word in text.split()), default=0),
+            )
+        for row in rows:
+            table.add_row(*map(Text.from_ansi, row))
+        console = Console(
+            file=io.StringIO(),
+            width=self._table_width,
+            force_terminal=self._colour,
+            color_system="standard" if self._colour else None,
+            highlight=False,
+        )
+        with console.capture() as drawn:
+            console.print(table, crop=False)
+        lines = [line.rstrip() for line in drawn.get().splitlines()]
+        if max(Text.from_ansi(line).cell_len for line in lines) > self._table_width:
+            return "".join(self._paragraph(header, row) for row in rows)
+        return "".join(f"{line}\n" for line in lines)
+
+    @contextlib.contextmanager
+    def progress(self, total: int) -> Iterator[Callable[[str], None]]:
+        """Show how many of `total` are done, while stderr is a terminal; it is wiped at the end.
+
+        Gives a function that counts one more, and takes what it was.
+        """
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        console = Console(stderr=True, highlight=False)
+        with Progress(
+            *(BarColumn(20), MofNCompleteColumn(), TextColumn("{task.description}", markup=False)),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            disable=not console.is_terminal or console.is_dumb_terminal,
+        ) as progress:
+            task = progress.add_task("", total=total)
+            progress.refresh()
+            yield lambda done: progress.update(task, advance=1, description=done, refresh=True)
 
     def lines(self, text: str, first: str = "", rest: str = "") -> str:
         """Return `text` wrapped, its first line after `first`, each other line after `rest`."""
@@ -59,6 +114,12 @@ class Screen:
         text = f"fix: {text}"
         command = text.startswith(("fix: sudo ", "fix: docker-credential-"))
         return indent + text if command else self.lines(text, indent, indent)
+
+    def _paragraph(self, header: Sequence[str], row: Sequence[str]) -> str:
+        """Return a row as lines, each but the first with the name of its column."""
+        pairs = zip(header[1:], row[1:], strict=True)
+        rest = (self.lines(f"{name}: {cell}", "    ", "      ") for name, cell in pairs if cell)
+        return "".join(f"{line}\n" for line in (row[0], *rest))
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,9 @@
 """status: what is in the cache, for which identity, and for how long. It never shows a token.
 
-With --json the output is one object, whose members stay as they are:
+Entries that hold the same token for the same AWS settings are one row: that of a host, and that of
+its region.
+
+With --json the output is one object, with one member for each entry, which stay as they are:
 
     {"cache": <directory, or null where none is used>,
      "entries": [{"subject": <the host; or the region's scope, such as "ecr_eu-west-1">,
@@ -24,7 +27,13 @@ from ecr_credential_helper.tokens.identity import without_target
 from .screen import BOLD, GREEN, RED, YELLOW, Screen, as_json, duration
 
 _STATES = {FRESH: "fresh", AGING: "aging", LATE: "late", DEAD: "expired"}
-_COLOURS = {"fresh": GREEN, "aging": GREEN, "late": YELLOW, "expired": RED}
+_HEADER = ("  registry", "state", "left", "identity")
+_IN_WORDS = {
+    "fresh": ("good", GREEN),
+    "aging": ("good, being renewed", GREEN),
+    "late": ("about to expire", YELLOW),
+    "expired": ("expired", RED),
+}
 _CHOICES = {
     "AWS_ACCESS_KEY_ID": "access key",
     "AWS_DEFAULT_PROFILE": "profile",
@@ -47,12 +56,19 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
     """Return what is in the cache. Raises HelperError if the cache cannot be read."""
     path = None if isinstance(context.cache, NoCache) else context.cache.path
-    rows = [_row(*found, context) for found in _entries(context.cache)] if path else []
+    entries = _entries(context.cache) if path else []
+    rows = [_row(*found, context) for found in entries]
     if arguments.json:
         return as_json({"cache": path, "entries": rows}), 0
     if not path:
         return "no cache is used: AWS_ECR_DISABLE_CACHE is set, or there is no home directory\n", 0
-    text = "".join(_lines(row, screen) for row in rows) or "  empty\n"
+    tokens: dict[tuple[str, bytes], list[dict[str, Any]]] = {}
+    for (_, identity, entry), row in zip(entries, rows, strict=True):
+        settings, _ = without_target(identity)
+        tokens.setdefault((entry.token, settings), []).append(row)
+    text = "  empty\n"
+    if rows:
+        text = screen.table(_HEADER, [_cells(of_token, screen) for of_token in tokens.values()])
     if any(row["current"] for row in rows):
         text += "\n* is what `get` answers with under the present AWS settings\n"
     return f"{screen.paint(path, BOLD)}\n{text}", 0
@@ -112,16 +128,24 @@ def _who(settings: str, target: dict[str, str]) -> str:
     return printable(", ".join(words))
 
 
-def _lines(row: dict[str, Any], screen: Screen) -> str:
-    """Return two lines for one row."""
+def _cells(rows: list[dict[str, Any]], screen: Screen) -> list[str]:
+    """Return the cells for one token; `rows` are those of its entries."""
+    of_hosts = [row for row in rows if row["kind"] == "registry"]
+    row = (of_hosts or rows)[0]
+    names = [row["subject"] for row in of_hosts]
+    state, colour = _IN_WORDS[row["state"]]
+    source = row["source"]
+    if row["kind"] == "no credentials":
+        names, state, colour, source = ["any"], "no AWS credentials were found", RED, ""
+    elif row["kind"] == "region":
+        service, _, region = row["subject"].partition("_")
+        names = [f"any in {region} ({service})"]
     mark = "*" if row["current"] else " "
-    name = row["subject"]
-    if row["kind"] == "region":
-        service, _, region = name.partition("_")
-        name = f"any registry in {region} ({service})"
-    elif row["kind"] == "no credentials":
-        name = "no AWS credentials were found, which is remembered for a minute"
-    state = screen.paint(row["state"], _COLOURS[row["state"]])
-    left = f", {duration(row['seconds_left'])} left" if row["seconds_left"] else ""
-    who = ", ".join(filter(None, (row["source"], row["who"])))
-    return f"{mark} {name}\n    {state}{left}; from {who}\n"
+    # That of the region says also what the settings file adds.
+    who = max((row["who"] for row in rows), key=len)
+    return [
+        "\n".join(f"{mark} {name}" for name in names),
+        screen.paint(state, colour),
+        duration(row["seconds_left"]) if row["seconds_left"] else "",
+        f"{who} ({source})" if who and source else who or source,
+    ]

@@ -8,13 +8,16 @@ from typing import Any, NamedTuple
 from ecr_credential_helper import protocol
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.settings import hosts_named
 from ecr_credential_helper.system.processes import own_command
 from ecr_credential_helper.tokens.cache import Key, NoCache
 
+from .docker_config import DockerConfig, directory
 from .hosts import target_named
 from .screen import GREEN, RED, Screen, as_json, duration
 
 _AT_ONCE = 8
+_HEADER = ("registry", "token")
 
 
 class Outcome(NamedTuple):
@@ -32,13 +35,19 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         "warm",
         help="fetch tokens ahead of time",
         description="Fetch a token for each HOST now, so that no pull has to wait for it. One that "
-        "fails does not stop the others.",
+        "fails does not stop the others. With no HOST it is each that config.json gives to this "
+        "helper, and each that the settings file names.",
     )
-    parser.add_argument("hosts", nargs="+", metavar="HOST", help="the host of a registry")
+    parser.add_argument("hosts", nargs="*", metavar="HOST", help="the host of a registry")
     parser.add_argument(
         "--json",
         action="store_true",
         help='print a list of {"host", "expires" (epoch seconds, or null), "message", "hint"}',
+    )
+    parser.add_argument(
+        "--docker-config",
+        metavar="DIR",
+        help="the directory of config.json (else DOCKER_CONFIG, else ~/.docker)",
     )
     parser.set_defaults(run=run)
 
@@ -50,20 +59,33 @@ def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tupl
     """
     if isinstance(context.cache, NoCache):
         raise HelperError("there is no cache to warm", "unset AWS_ECR_DISABLE_CACHE, set HOME")
-    hosts = list(dict.fromkeys(arguments.hosts))
-    outcomes = []
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    hosts = list(dict.fromkeys(arguments.hosts or _hosts(arguments.docker_config, screen.helper)))
+    with ThreadPoolExecutor(_AT_ONCE) as pool, screen.progress(len(hosts)) as done:
         waiting = [pool.submit(_warm, host, context) for host in hosts]
-        screen.progress(f"0 of {len(hosts)}")
         for future in as_completed(waiting):
-            outcomes.append(future.result())
-            screen.progress(f"{len(outcomes)} of {len(hosts)}: {outcomes[-1].host}")
-    screen.progress("")
-    outcomes.sort(key=lambda outcome: hosts.index(outcome.host))
-    failed = any(outcome.expires is None for outcome in outcomes)
+            done(future.result().host)
+    outcomes = [future.result() for future in waiting]
+    failures = [outcome for outcome in outcomes if outcome.expires is None]
     if arguments.json:
-        return as_json([outcome._asdict() for outcome in outcomes]), int(failed)
-    return "".join(_lines(outcome, context.clock(), screen) for outcome in outcomes), int(failed)
+        return as_json([outcome._asdict() for outcome in outcomes]), int(bool(failures))
+    now = context.clock()
+    text = screen.table(_HEADER, [_cells(outcome, now, screen) for outcome in outcomes])
+    return text + "".join(_why(outcome, screen) for outcome in failures), int(bool(failures))
+
+
+def _hosts(docker_config: str | None, helper: str) -> list[str]:
+    """Return the hosts that config.json gives to `helper`, and those that the settings file names.
+
+    Raises HelperError if there are none.
+    """
+    config = DockerConfig(directory(docker_config))
+    hosts = [host for host, name in config.helpers.items() if name == helper]
+    hosts += [host for host in hosts_named() if host not in hosts]
+    if not hosts:
+        raise HelperError(
+            f"{config.path} gives no registry to this helper", "name a HOST, or run configure first"
+        )
+    return hosts
 
 
 def _warm(host: str, context: Context) -> Outcome:
@@ -103,12 +125,14 @@ def _message_and_hint(said: str) -> tuple[str, str]:
     return message, hint if hint != message else ""
 
 
-def _lines(outcome: Outcome, now: float, screen: Screen) -> str:
-    """Return the lines about one host."""
-    if outcome.expires is not None:
-        left = duration(outcome.expires - now)
-        return f"{screen.paint('ok', GREEN)}    {outcome.host}, {left}\n"
-    text = f"{screen.paint('fail', RED)}  {outcome.host}\n"
-    for said in (outcome.message, outcome.hint and f"hint: {outcome.hint}"):
-        text += f"{screen.lines(said, '      ', '      ')}\n" if said else ""
-    return text
+def _cells(outcome: Outcome, now: float, screen: Screen) -> list[str]:
+    """Return the cells for one host."""
+    if outcome.expires is None:
+        return [outcome.host, screen.paint("failed", RED)]
+    return [outcome.host, screen.paint("good", GREEN) + f" for {duration(outcome.expires - now)}"]
+
+
+def _why(outcome: Outcome, screen: Screen) -> str:
+    """Return the lines that say why there is no token for a host, and what to do."""
+    text = f"\n{screen.lines(f'{outcome.host}: {outcome.message}', '', '  ')}\n"
+    return text + (f"{screen.lines(f'hint: {outcome.hint}', '  ', '  ')}\n" if outcome.hint else "")

@@ -20,6 +20,7 @@ python3Packages.buildPythonApplication {
     boto3
     botocore
     platformdirs
+    rich
   ];
 
   pythonImportsCheck = [ "ecr_credential_helper" ];

@@ -22,21 +22,27 @@ EXCLUDED = (
     *("bz2", "lzma", "ctypes", "test", "tkinter", "unittest", "doctest", "pydoc", "pdb"),
     *("sqlite3", "xmlrpc", "distutils", "readline", "_uuid", "_crypt", "curses", "webbrowser"),
     *("site", "sitecustomize", "usercustomize"),
+    *("IPython", "attr", "ipywidgets", "markdown_it", "pygments"),
 )
 # What is imported by a name that is only known when the program runs: by the interpreter itself,
-# and by botocore's six.
+# and by botocore's six. And packages whose modules are found so: the program, and rich's tables of
+# how wide a character is.
 DYNAMIC = (
     *("encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.utf_8"),
     *("html", "http.client", "http.cookies", "queue", "urllib.parse", "urllib.request"),
 )
+WHOLE = (PROGRAM, "rich._unicode_data")
 
 
 def find(libraries: Path) -> list[Path]:
     """Return the files of all modules that the program can reach, by their modules' names."""
     finder = ModuleFinder([str(libraries), *sys.path[1:]], excludes=EXCLUDED)
     finder.run_script(str(START))
-    own = pkgutil.walk_packages([str(libraries / PROGRAM)], f"{PROGRAM}.")
-    for name in (*DYNAMIC, *(module.name for module in own)):
+    names = list(DYNAMIC)
+    for package in WHOLE:
+        path = libraries.joinpath(*package.split("."))
+        names += [module.name for module in pkgutil.walk_packages([str(path)], f"{package}.")]
+    for name in names:
         finder.import_hook(name, fromlist=["*"])
     files = {name: vars(module)["__file__"] for name, module in finder.modules.items()}
     return [

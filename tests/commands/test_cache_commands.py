@@ -38,11 +38,13 @@ def status_of(helper: Helper, **env: str | None) -> dict[str, dict[str, Any]]:
     return {row["subject"]: row for row in result.answer["entries"]}
 
 
-def keep(helper: Helper, subject: str, *, issued: float, expires: float) -> None:
+def keep(
+    helper: Helper, subject: str, *, issued: float, expires: float, token: str = "a-token"
+) -> None:
     """Put an entry into the cache, for the identity that an earlier `get` kept its own under."""
     cache = Cache(str(helper.cache))
     _, same, _ = next(row for row in cache.entries() if row[0].subject == PRIVATE)
-    cache.save(Key(subject, same), Entry(int(issued), int(expires), "sso", "a-token"))
+    cache.save(Key(subject, same), Entry(int(issued), int(expires), "sso", token))
 
 
 # status
@@ -57,16 +59,18 @@ def test_an_empty_cache_is_said_to_be_empty(helper: Helper) -> None:
 
 
 def test_status_shows_what_is_at_hand_and_for_whom(helper: Helper, aws: Loopback) -> None:
-    """The host and its region, never a token, and at most the end of an access key."""
+    """One row for a token, never the token, and at most the end of an access key."""
     helper.get(PRIVATE)
+    helper.get(SAME_REGION)  # is answered with the same token
+    helper.get(OTHER, env={"AWS_ROLE_SESSION_NAME": "another"})
     calls = len(aws.calls)
     result = helper.run("status")
     assert result.out == (
         f"{helper.cache}\n"
-        f"* {PRIVATE}\n"
-        "    fresh, 11 h 56 min left; from env, access key ...MPLE\n"
-        "* any registry in eu-west-1 (ecr)\n"
-        "    fresh, 11 h 56 min left; from env, access key ...MPLE\n"
+        "  registry                                      state  left         identity\n"
+        f"* {PRIVATE}  good   11 h 56 min  access key ...MPLE (env)\n"
+        f"* {SAME_REGION}\n"
+        f"  {OTHER}  good   11 h 56 min  access key ...MPLE (env)\n"
         "\n* is what `get` answers with under the present AWS settings\n"
     )
     assert_no_secret(result, aws)
@@ -108,6 +112,27 @@ def test_each_stage_of_a_life_has_a_name(helper: Helper) -> None:
     assert rows["expired.example.com"]["seconds_left"] == 0
 
 
+def test_each_stage_of_a_life_is_said_in_a_persons_words(helper: Helper) -> None:
+    """What it means for the next pull; and a token that no host has asked for yet."""
+    helper.get(PRIVATE)
+    now, hour = time.time(), 3600
+    lives = {"young": (1, 11), "old": (8, 4), "older": (11, 1), "gone": (13, -1)}
+    for name, (past, left) in lives.items():
+        host, token = f"{name}.example.com", f"token-{name}"
+        keep(helper, host, issued=now - past * hour, expires=now + left * hour, token=token)
+    assert helper.run("clear", PRIVATE).status == 0
+    helper.run("get-login-password", "--region", "eu-west-1")
+    lines = [re.split(r"  +", line.strip()) for line in helper.run("status").out.splitlines()]
+    who = "access key ...MPLE (sso)"
+    assert lines[2:-2] == [
+        ["* any in eu-west-1 (ecr)", "good", "11 h 56 min", "access key ...MPLE (env)"],
+        ["gone.example.com", "expired", who],
+        ["* old.example.com", "good, being renewed", "3 h 59 min", who],
+        ["* older.example.com", "about to expire", "59 min", who],
+        ["* young.example.com", "good", "10 h 59 min", who],
+    ]
+
+
 def test_the_tokens_of_another_identity_are_told_apart(helper: Helper) -> None:
     """They are shown, and said not to be what `get` answers with."""
     helper.get(PRIVATE)
@@ -143,7 +168,7 @@ def test_a_search_that_found_nothing_is_shown(helper: Helper) -> None:
     env: dict[str, str | None] = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
     helper.get(PRIVATE, env=env)
     assert status_of(helper, **env)["no_credentials"]["current"]
-    assert "no AWS credentials were found" in helper.run("status", env=env).out
+    assert "* any       no AWS credentials were found  59 s" in helper.run("status", env=env).out
 
 
 @pytest.mark.parametrize("damage", ["cut", "swapped", "wide", "foreign name", "linked"])
@@ -231,7 +256,10 @@ def test_warm_fetches_what_the_next_get_answers_with(helper: Helper, aws: Loopba
     """One call a region; a second warm makes none."""
     result = helper.run("warm", PRIVATE, SAME_REGION, OTHER, PUBLIC)
     hosts = (PRIVATE, SAME_REGION, OTHER, PUBLIC)
-    assert result.out == "".join(f"ok    {host}, 11 h 56 min\n" for host in hosts)
+    assert result.out.splitlines() == [
+        "registry                                      token",
+        *(f"{host:44}  good for 11 h 56 min" for host in hosts),
+    ]
     assert (result.err, result.status) == ("", 0)
     assert (aws.count("ecr"), aws.count("ecr-public")) == (2, 1)
     calls = len(aws.calls)
@@ -252,15 +280,19 @@ def test_warm_asks_for_many_at_once(helper: Helper, aws: Loopback) -> None:
 
 
 def test_warm_goes_on_past_a_failure(helper: Helper, aws: Loopback) -> None:
-    """Each failure has its cause and its hint, in 80 columns; the exit status is 1."""
+    """Below the table each failure has its cause and its hint; the exit status is 1."""
     aws.faults["ecr-public"] = Fault("denied")
     result = helper.run("warm", "docker.io", PUBLIC, PRIVATE)
     assert (result.status, result.stderr) == (1, b"")
     lines = result.out.splitlines()
-    assert lines[0] == "fail  docker.io"
-    assert f"fail  {PUBLIC}" in lines
-    assert "      hint: allow ecr-public:GetAuthorizationToken and" in result.out
-    assert lines[-1] == f"ok    {PRIVATE}, 11 h 56 min"
+    assert lines[1:4] == [
+        f"{'docker.io':44}  failed",
+        f"{PUBLIC:44}  failed",
+        f"{PRIVATE}  good for 11 h 56 min",
+    ]
+    assert lines[4:6] == ["", "docker.io: 'docker.io' is no host of Amazon ECR"]
+    assert f"\n\n{PUBLIC}: ecr-public:GetAuthorizationToken" in result.out
+    assert "\n  hint: allow ecr-public:GetAuthorizationToken and" in result.out
     assert max(map(len, lines)) <= 80
     assert_no_secret(result, aws)
 
@@ -288,6 +320,51 @@ def test_warm_without_credentials_says_so(helper: Helper) -> None:
     assert "AWS" in failed["hint"]
 
 
+def configured(helper: Helper, hosts: dict[str, str], *matches: str) -> None:
+    """Write a config.json with these helpers, and a settings file with entries for these."""
+    docker = helper.home / ".docker"
+    docker.mkdir()
+    (docker / "config.json").write_text(json.dumps({"credHelpers": hosts}))
+    settings = helper.home / "settings.toml"
+    settings.write_text("".join(f'[[registry]]\nmatch = "{match}"\n' for match in matches))
+    helper.env["AWS_ECR_CONFIG_FILE"] = str(settings)
+
+
+def test_warm_with_no_host_takes_all_that_docker_asks_for(helper: Helper, aws: Loopback) -> None:
+    """The hosts of this helper alone, and those of the settings file that are no pattern."""
+    others = {"docker.io": "pass", "123456789012.dkr.ecr.eu-west-1.amazonaws.com": "ecr-login"}
+    configured(helper, {PRIVATE: "ecr", PUBLIC: "ecr", **others}, "*.dkr.ecr.*", OTHER, PRIVATE)
+    result = helper.run("warm", "--json")
+    assert [row["host"] for row in json.loads(result.out)] == [PRIVATE, PUBLIC, OTHER]
+    assert (result.status, result.err) == (0, "")
+    calls = len(aws.calls)
+    assert all(helper.get(host).status == 0 for host in (PRIVATE, PUBLIC, OTHER))
+    assert len(aws.calls) == calls
+
+
+def test_warm_looks_where_docker_does(helper: Helper) -> None:
+    """As configure and doctor do."""
+    configured(helper, {PRIVATE: "ecr"})
+    (helper.home / ".docker").rename(helper.home / "elsewhere")
+    elsewhere = str(helper.home / "elsewhere")
+    assert PRIVATE in helper.run("warm", "--docker-config", elsewhere).out
+    assert PRIVATE in helper.run("warm", env={"DOCKER_CONFIG": elsewhere}).out
+
+
+def test_warm_with_nothing_to_do_says_so(helper: Helper, aws: Loopback) -> None:
+    """And where there is something broken, what it is."""
+    result = helper.run("warm")
+    assert (result.status, result.stdout) == (1, b"")
+    assert result.err == (
+        f"docker-credential-ecr: {helper.home}/.docker/config.json gives no registry to this "
+        "helper\nhint: name a HOST, or run configure first\n"
+    )
+    (helper.home / ".docker").mkdir()
+    (helper.home / ".docker" / "config.json").write_text("{")
+    assert "config.json: not JSON" in helper.run("warm").err
+    assert aws.calls == []
+
+
 def test_warm_needs_a_cache(helper: Helper) -> None:
     """What is not kept was fetched for nothing."""
     result = helper.run("warm", PRIVATE, env={"AWS_ECR_DISABLE_CACHE": "1"})
@@ -296,7 +373,7 @@ def test_warm_needs_a_cache(helper: Helper) -> None:
     settings = helper.home / "settings.toml"
     settings.write_text('[[registry]]\nmatch = "*"\ncache = false\n')
     kept = helper.run("warm", PRIVATE, env={"AWS_ECR_CONFIG_FILE": str(settings)})
-    assert "the settings file says cache = false" in kept.out
+    assert "the settings file says cache = false" in " ".join(kept.out.split())
     assert kept.status == 1
 
 
@@ -326,13 +403,15 @@ def read_terminal(terminal: int) -> bytes:
 
 
 def test_a_terminal_sees_progress_and_colour(helper: Helper) -> None:
-    """The line of progress is wiped away at the end."""
+    """The progress is wiped away at the end."""
     result = on_a_terminal(helper, "warm", PRIVATE, PUBLIC, TERM="xterm")
-    assert "\r\x1b[2K0 of 2" in result.out
-    assert "\r\x1b[2K2 of 2: " in result.out
-    assert result.out.endswith(
-        f"\r\x1b[2K\x1b[32mok\x1b[0m    {PRIVATE}, 11 h 56 min\n"
-        f"\x1b[32mok\x1b[0m    {PUBLIC}, 11 h 56 min\n"
+    shown, wiped, end = result.out.rpartition("\x1b[2K")
+    assert wiped
+    assert [part for part in ("0/2", "1/2", "2/2") if part in shown] == ["0/2", "1/2", "2/2"]
+    assert end == (
+        "\x1b[1mregistry\x1b[0m                                      \x1b[1mtoken\x1b[0m\n"
+        f"{PRIVATE}  \x1b[32mgood\x1b[0m for 11 h 56 min\n"
+        f"{PUBLIC:44}  \x1b[32mgood\x1b[0m for 11 h 56 min\n"
     )
 
 

@@ -20,12 +20,13 @@ from tests.support.installed import environment, pip_install, script_for
 # Libraries of ours, one that a library of ours uses if it is there, and of Python's own what no
 # start of Python loads.
 SHADOWED = (
-    *("boto3", "botocore", "certifi", "dateutil", "jmespath", "platformdirs", "urllib3"),
+    *("boto3", "botocore", "certifi", "dateutil", "jmespath", "platformdirs", "rich", "urllib3"),
     *("brotli", "awscrt"),
     *("argparse", "hashlib", "http", "json", "logging", "socket", "ssl", "subprocess", "urllib"),
 )
 LIBRARIES = (
-    *("boto3", "botocore", "dateutil", "jmespath", "platformdirs", "s3transfer", "six", "urllib3"),
+    *("boto3", "botocore", "dateutil", "jmespath", "platformdirs", "rich", "s3transfer", "six"),
+    "urllib3",
 )
 # With a number of attempts, AWS is asked with botocore.
 BY_BOTOCORE = {"AWS_MAX_ATTEMPTS": "3"}

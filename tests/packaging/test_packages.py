@@ -48,7 +48,7 @@ from tests.support.helper import Helper, Result
 from tests.support.needs import check
 
 PACKAGE = "ecr_credential_helper"
-LOWEST = ("boto3==1.41.0", "botocore==1.41.0", "platformdirs==4.14.0")
+LOWEST = ("boto3==1.41.0", "botocore==1.41.0", "platformdirs==4.14.0", "rich==13.9.0")
 
 pytestmark = pytest.mark.needs("Linux")
 
@@ -360,7 +360,7 @@ def test_the_expression_is_nix_and_knows_the_version() -> None:
     file = ROOT / "packaging/nix/package.nix"
     run("nix-instantiate", "--parse", file)
     stub = "{ lib = { head = builtins.head; cleanSource = x: x; licenses.asl20 = 1; }; "
-    names = ["hatchling", "shtab", "argparse-manpage", "boto3", "botocore", "platformdirs"]
+    names = ["hatchling", "shtab", "argparse-manpage", "boto3", "botocore", "platformdirs", "rich"]
     fields = " ".join(f"{name} = 1;" for name in names)
     stub += f"python3Packages = {{ buildPythonApplication = x: x.version; {fields} }}; }}"
     said = run("nix-instantiate", "--eval", "--expr", f"import {file} {stub}")
