@@ -87,7 +87,7 @@ class _Done(NamedTuple):
 def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
     """Edit the files as `arguments` say; return what was done. Raises HelperError."""
     _check(arguments)
-    hosts, lines = _hosts(arguments)
+    hosts, lines = _hosts(arguments, screen)
     known = {} if arguments.profiles is None else profiles.read()
 
     def edited() -> tuple[list[Change], _Done]:
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tupl
         lines = lines or ["nothing would change"]
     else:
         done = saving.edit(edited)
-        lines += done.lines
+        lines += [screen.lines(line, rest=" " * 6) for line in done.lines]
     for gap in done.gaps:
         fix = f"{screen.name} configure {gap.fix}" if gap.fix.startswith("--") else gap.fix
         _tell(f"left to you: {gap.found}", fix, context, screen)
@@ -119,7 +119,7 @@ def _check(arguments: argparse.Namespace) -> None:
         arguments.usage("--profiles takes one --account, for profiles that name none")
 
 
-def _hosts(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
+def _hosts(arguments: argparse.Namespace, screen: Screen) -> tuple[list[str], list[str]]:
     """Return the hosts that `arguments` name, as Docker writes them, and lines about them.
 
     Where they name none, or half of one, AWS is asked for the rest. Raises HelperError.
@@ -133,7 +133,7 @@ def _hosts(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
         if not accounts:
             account, who = present.account(regions[0])
             accounts = [account]
-            lines.append(f"account {account} in {', '.join(regions)}, by {who}")
+            lines.append(screen.lines(f"account {account} in {', '.join(regions)}, by {who}"))
         named += [host_in(account, region) for account in accounts for region in regions]
     named += [_PUBLIC] if arguments.public else []
     return list(dict.fromkeys(named)), lines

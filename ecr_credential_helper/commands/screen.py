@@ -16,6 +16,7 @@ GREEN, YELLOW, RED, BOLD = "32", "33", "31", "1"
 _WIDTH = 80  # columns, if no terminal gives a width
 _NARROWEST = 40
 _SHORT = 12  # columns: a cell that is not wrapped
+_GAP = 2  # columns between two of a table
 _UNBOUND = 10_000  # columns: each row of a table in one line
 _MINUTE, _HOUR = 60, 3600
 
@@ -53,14 +54,16 @@ class Screen:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="")
+        narrowest = -_GAP
         for name, *column in zip(header, *rows, strict=True):
-            texts = [Text.from_ansi(cell).plain for cell in column]
-            table.add_column(
-                Text.from_ansi(self.paint(name, BOLD)),
-                no_wrap=name == header[0] or all(len(text) <= _SHORT for text in texts),
-                min_width=max((len(word) for text in texts for word in text.split()), default=0),
-            )
+            cells = [line for cell in column for line in Text.from_ansi(cell).plain.splitlines()]
+            whole = name == header[0] or all(len(cell) <= _SHORT for cell in cells)
+            parts = cells if whole else [word for cell in cells for word in cell.split()]
+            least = max(map(len, (name, *parts)))
+            title = Text.from_ansi(self.paint(name, BOLD))
+            table.add_column(title, no_wrap=whole, min_width=least)
+            narrowest += least + _GAP
         for row in rows:
             table.add_row(*map(Text.from_ansi, row))
         console = Console(
@@ -73,7 +76,8 @@ class Screen:
         with console.capture() as drawn:
             console.print(table, crop=False)
         lines = [line.rstrip() for line in drawn.get().splitlines()]
-        if max(Text.from_ansi(line).cell_len for line in lines) > self._table_width:
+        widest = max(Text.from_ansi(line).cell_len for line in lines)
+        if max(narrowest, widest) > self._table_width:
             return "".join(self._paragraph(header, row) for row in rows)
         return "".join(f"{line}\n" for line in lines)
 

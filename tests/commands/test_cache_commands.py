@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import signal
-import termios
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from tests.e2e.rig import OTHER, PRIVATE
 from tests.loopback import USER_KEY, Fault, Loopback, role_arn_of
 from tests.support.entries import until
 from tests.support.helper import Helper, Result, assert_no_secret
-from tests.support.needs import check
+from tests.support.terminal import on_a_terminal, without_colour
 
 PUBLIC = "public.ecr.aws"
 SAME_REGION = "444455556666.dkr.ecr.eu-west-1.amazonaws.com"
@@ -380,28 +379,6 @@ def test_warm_needs_a_cache(helper: Helper) -> None:
 # On a terminal.
 
 
-def on_a_terminal(helper: Helper, *arguments: str, columns: int = 80, **env: str) -> Result:
-    """Run the executable with a terminal as its stdin, stdout and stderr; its screen is stdout."""
-    check("terminal")
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, columns))
-    with helper.popen(*arguments, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        while chunk := read_terminal(ours):
-            shown += chunk
-    os.close(ours)
-    return Result(process.returncode, shown.replace(b"\r\n", b"\n"), b"")
-
-
-def read_terminal(terminal: int) -> bytes:
-    """Return what a terminal shows next, nothing at its end."""
-    try:
-        return os.read(terminal, 4096)
-    except OSError:  # Linux says so at the end
-        return b""
-
-
 def test_a_terminal_sees_progress_and_colour(helper: Helper) -> None:
     """The progress is wiped away at the end."""
     result = on_a_terminal(helper, "warm", PRIVATE, PUBLIC, TERM="xterm")
@@ -417,7 +394,7 @@ def test_a_terminal_sees_progress_and_colour(helper: Helper) -> None:
 
 def longest_line(result: Result) -> int:
     """Return the length of the longest line that was wrapped: of words, and no command to copy."""
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", result.out).splitlines()
+    lines = without_colour(result.out).splitlines()
     return max(len(line) for line in lines if len(line.split()) > 1 and "fix: " not in line)
 
 
