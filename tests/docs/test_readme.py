@@ -20,7 +20,12 @@ from tests.support.readme import README, blocks, text_of, transcript
 
 PACKAGE = Path(ecr_credential_helper.__file__).parent
 STALE = {"auths": {PRIVATE: {"auth": "c2VjcmV0"}}}
-CONFIGS = {"doctor": {"credHelpers": {PRIVATE: "ecr"}}, "Moving over from `docker login`": STALE}
+OURS = {"credHelpers": {PRIVATE: "ecr"}}
+CONFIGS = {
+    "doctor": OURS,
+    "status, warm, clear": OURS,
+    "Moving over from `docker login`": STALE,
+}
 TRANSCRIPTS = [block for block in blocks() if block.language == "console"]
 
 
@@ -38,10 +43,14 @@ def test_what_a_command_prints_is_what_is_shown(
     """Line by line, but for where a path makes it wrap."""
     aws.token_life = 43190.0
     helper.env["PATH"] = f"{EXECUTABLE.parent}:{SYSTEM_PATH}"
+    helper.env["AWS_REGION"] = "eu-west-1"
     del helper.env["AWS_ECR_CACHE_DIR"]
     if config := CONFIGS.get(block[0]):
         (helper.home / ".docker").mkdir()
         (helper.home / ".docker" / "config.json").write_text(json.dumps(config))
+    (helper.home / ".aws").mkdir()
+    if block[0] == "configure --profiles":
+        (helper.home / ".aws" / "config").write_text(text_of(block[0], "ini"))
     for command, shown in transcript(block[2]):
         program, *arguments = shlex.split(command)
         assert program == EXECUTABLE.name
