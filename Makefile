@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed
 NODE_CLIENTS := tests/e2e/node/node_modules/.package-lock.json
 SOURCES := pyproject.toml README.md $(wildcard packaging/*.py ecr_credential_helper/*.py ecr_credential_helper/*/*.py)
 
-.PHONY: demo test lint bench aws-helper fleet clients built-clients go-clients java-clients rust-clients man torture clean
+.PHONY: demo test lint bench aws-helper fleet pictures clients built-clients go-clients java-clients rust-clients man torture clean
 
 # REGISTRY=<host>[/<repository>:<tag>] runs it against your own AWS in place of a stand-in.
 demo: $(INSTALLED)
@@ -65,6 +65,10 @@ go-clients java-clients rust-clients:
 $(NODE_CLIENTS): tests/e2e/node/package-lock.json
 	npm ci --prefix tests/e2e/node --ignore-scripts --no-audit --no-fund
 	touch $@
+
+# The pictures in docs/pictures/, from real runs: as root, with what the end-to-end tests need.
+pictures: $(INSTALLED)
+	$(BIN)/python -m tests.docs.pictures
 
 man: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet argparse-manpage 'shtab>=1.13'

@@ -4,8 +4,9 @@ No other module uses the standard streams, except `warm`, which shows its progre
 While a verb runs, file descriptor 1 is stderr: whatever a library or a credential_process prints,
 only the answer reaches the caller's stdout.
 
-What a verb writes to stderr comes after its answer on stdout: some clients read both through one
-pipe, and take the first thing in it for the answer (testcontainers-java).
+What goes to stderr comes after the answer on stdout: some clients read both through one pipe, and
+take the first thing in it for the answer (testcontainers-java); and what is left to do is what a
+person should read last.
 """
 
 import os
@@ -158,14 +159,9 @@ def _failure(name: str, error: HelperError, arguments: list[str]) -> str:
 
 
 def _tell(line: str) -> None:
-    """Write a line to stderr: at once for a command, after the answer for a protocol verb.
-
-    A command may have wrapped its line into several.
-    """
-    if _is_command(sys.argv[1:]):
-        _write(2, "\n".join(map(printable, line.split("\n"))) + "\n")
-    else:
-        _told.append(printable(line) + "\n")
+    """Queue a line for stderr; a command may have wrapped it into several."""
+    lines = line.split("\n") if _is_command(sys.argv[1:]) else [line]
+    _told.extend(f"{printable(part)}\n" for part in lines)
 
 
 def _own_name(path: str) -> str:

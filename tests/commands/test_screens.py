@@ -7,7 +7,7 @@ The screens themselves are in screens/, one file for each scene. After a change,
 import contextlib
 import json
 import os
-import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,40 +16,21 @@ import pytest
 
 from tests.e2e.rig import OTHER, PRIVATE
 from tests.loopback import Fault, Loopback
-from tests.support.helper import EXECUTABLE, Authority, Helper, Result
-from tests.support.needs import SYSTEM_PATH
+from tests.support.helper import Authority, Helper, Result
+from tests.support.stage import HOME, LIFE, stage
 from tests.support.terminal import on_a_terminal, without_colour
 
 SCREENS = Path(__file__).parent / "screens"
 AWS_CONFIGS = Path(__file__).parent / "aws_configs"
 PUBLIC = "public.ecr.aws"
-HOME = "/home/you"
 WIDTHS = (60, 80, 140)
 
 
 @pytest.fixture
 def helper(aws: Loopback, authority: Authority) -> Iterator[Helper]:
-    """Give a test a helper whose paths are as long as those of HOME, to be wrapped as they are."""
-    home = Path("/tmp") / secrets.token_hex(2)  # no other place is as short
-    home.mkdir(mode=0o700)
-    try:
-        helper = Helper(home, aws, authority)
-        (home / "bin").mkdir()
-        (home / "bin" / EXECUTABLE.name).symlink_to(EXECUTABLE)
-        helper.executable = home / "bin" / EXECUTABLE.name
-        helper.env |= {"PATH": f"{home}/bin:{SYSTEM_PATH}", "AWS_REGION": "eu-west-1"}
-        del helper.env["AWS_ECR_CACHE_DIR"]
-        aws.token_life = 42990.0  # whose wording stays the same for half a minute
+    """Give a test a helper whose lines are wrapped wherever the tests are run as anywhere else."""
+    with stage(aws, authority) as helper:
         yield helper
-    finally:
-        remove(home)
-
-
-def remove(directory: Path) -> None:
-    """Remove a directory with all in it."""
-    import shutil
-
-    shutil.rmtree(directory)
 
 
 class Scene(NamedTuple):
@@ -116,14 +97,13 @@ def shown(helper: Helper, scene: Scene, columns: int | None, **env: str | None) 
 @contextlib.contextmanager
 def arranged(helper: Helper, aws: Loopback, scene: Scene) -> Iterator[None]:
     """Have what a scene finds, and nothing of it afterwards."""
-    life = aws.token_life
     scene.arrange(helper, aws)
     yield
-    aws.token_life = life
+    aws.token_life = LIFE
     aws.faults.clear()
     for path in helper.home.iterdir():
         if path.name != "bin":
-            remove(path)
+            shutil.rmtree(path)
 
 
 @pytest.mark.parametrize("name", SCENES)
