@@ -1,6 +1,6 @@
 """The entry point: reads argv and stdin, writes stdout and stderr, sets the exit status.
 
-No other module uses the standard streams, except `warm`, which shows its progress on a terminal.
+No other module uses the standard streams, except `commands.screen`, which shows progress and asks.
 While a verb runs, file descriptor 1 is stderr: whatever a library or a credential_process prints,
 only the answer reaches the caller's stdout.
 

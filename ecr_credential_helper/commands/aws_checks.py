@@ -5,7 +5,9 @@ that help and completions do not need them. Each check that asks AWS may take as
 """
 
 import base64
+import ipaddress
 import os
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -23,6 +25,7 @@ from ecr_credential_helper.system.log import redacted
 from ecr_credential_helper.verbs import SHORT_PATIENCE
 
 from .docker_checks import FAIL, PASS, WARN, Case, Finding
+from .hosts import host_in
 from .screen import duration
 
 # Where distributions keep them, as Go's crypto/x509 looks for them, and so Docker.
@@ -37,7 +40,35 @@ _TIMEOUT = 5.0
 _SKEW = 60.0
 _TOO_MUCH_SKEW = 240.0  # AWS refuses a signature that is five minutes off
 _SEE_STS = "see it fail by itself: aws sts get-caller-identity"
+# The networks of a VPC, where the addresses of its endpoints are (RFC 1918, 6598 and 4193).
+_VPC = [
+    ipaddress.ip_network(network)
+    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+]
 _METADATA = "http://169.254.169.254"
+
+
+def private_link(case: Case) -> Finding | None:
+    """Check whether AWS is reached by endpoints of a VPC, which do not serve names in on.aws."""
+    if case.target is None or not case.target.registry.dual_stack or not case.server_url:
+        return None
+    registry = case.target.registry
+    plain = host_in(registry.account, registry.region)
+    try:
+        found = socket.getaddrinfo(plain, 443, type=socket.SOCK_STREAM)
+    except OSError:  # a name that does not resolve is what a later check finds
+        return None
+    addresses = [ipaddress.ip_address(str(at[4][0]).partition("%")[0]) for at in found]
+    private = [address for address in addresses if any(address in network for network in _VPC)]
+    if not private:
+        return Finding("PrivateLink", PASS, f"{plain} is not behind a VPC endpoint")
+    return Finding(
+        "PrivateLink",
+        WARN,
+        f"{plain} is {private[0]}, a VPC endpoint; there is none that serves on.aws names, so that "
+        "these need the internet",
+        f"pull from {plain}, which is the same registry",
+    )
 
 
 def credentials(case: Case) -> Finding:
@@ -192,7 +223,9 @@ def clock(case: Case) -> Finding | None:
         return Finding("clock", PASS, "agrees with AWS's to the minute")
     found = f"it is {duration(abs(skew))} {'fast' if skew > 0 else 'slow'}"
     status = FAIL if abs(skew) > _TOO_MUCH_SKEW else WARN
-    return Finding("clock", status, f"{found}; AWS refuses more than 5 min", "set it, best by NTP")
+    return Finding(
+        "clock", status, f"{found}; AWS refuses more than 5 min", "set the clock, best by NTP"
+    )
 
 
 def token(case: Case) -> Finding | None:
@@ -220,18 +253,21 @@ def registry(case: Case) -> Finding | None:
     url = f"https://{target.registry.host}/v2/"
     basic = base64.b64encode(f"{USERNAME}:{case.token}".encode()).decode()
     try:
-        status, _ = _fetch(url, {"Authorization": f"Basic {basic}"})
+        answered, _ = _fetch(url, {"Authorization": f"Basic {basic}"})
     except (OSError, ValueError) as error:
-        # Docker's engine may have a proxy of its own, or be on another machine.
         found = redacted(f"{url}: {_reason(error)}")
-        return Finding("registry", WARN, found, _way_out(error))
+        # Docker's engine has certificate authorities of its own, in /etc/docker/certs.d.
+        status = WARN if isinstance(getattr(error, "reason", error), ssl.SSLError) else FAIL
+        return Finding("registry", status, found, _way_out(error))
     # ECR Public wants a separate token for each repository, which Docker gets from it.
-    if status == HTTPStatus.OK or (target.registry.public and status == HTTPStatus.UNAUTHORIZED):
-        return Finding("registry", PASS, f"{url} answers ({status})")
+    if answered == HTTPStatus.OK or (
+        target.registry.public and answered == HTTPStatus.UNAUTHORIZED
+    ):
+        return Finding("registry", PASS, f"{url} answers ({answered})")
     return Finding(
         "registry",
         FAIL,
-        f"{url} answers {status} to the token",
+        f"{url} answers {answered} to the token",
         "see what answers there in place of ECR: a proxy, a VPC endpoint with a policy",
     )
 

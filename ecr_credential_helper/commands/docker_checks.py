@@ -3,44 +3,67 @@
 `configure` runs some of them and reports problems with what it wrote; `doctor` runs all of them.
 """
 
+import base64
 import os
+import re
 import shlex
 import shutil
+import stat
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ecr_credential_helper.aws.token_request import TokenRequest
-from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.errors import HelperError, printable
 from ecr_credential_helper.settings import Target, target_of
 from ecr_credential_helper.system import paths
 from ecr_credential_helper.system.files import Directory
+from ecr_credential_helper.system.processes import own_command
 
-from .docker_config import DockerConfig
+from .docker_config import DockerConfig, directory
 from .hosts import address_of, target_named
 from .json_text import parsed
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
 
 _MANY = 10
+_READS_VARIABLE = (28, 3)  # Docker's version
+_DOCKER_TIMEOUT = 10.0  # seconds
 _MEANING_OF_PEER = (
     "credsStore is ecr-login: that helper is asked for every host not in credHelpers, it answers "
     "for any ECR host, and logins to other registries, Docker Hub too, are lost or refused"
 )
 
 
+class Repair(NamedTuple):
+    """A fix that needs no judgment: the command for it, and what does the same.
+
+    `do` raises OSError or HelperError.
+    """
+
+    command: str
+    do: Callable[[], object]
+
+
 @dataclass(frozen=True)
 class Finding:
     """The result of one check: its name, pass, warn or fail, the facts, and the fix.
 
-    There is a fix whenever the status is not pass.
+    There is a fix whenever the status is not pass; `repair` is there if it needs no judgment.
     """
 
     check: str
     status: str
     found: str
     fix: str = ""
+    repair: Repair | None = None
+
+
+def repairable(check: str, status: str, found: str, repair: Repair) -> Finding:
+    """Return a finding whose fix needs no judgment."""
+    return Finding(check, status, found, repair.command, repair)
 
 
 @dataclass
@@ -76,10 +99,12 @@ class Case:
         helpers = self.config.helpers if self.config else {}
         return [host for host, helper in helpers.items() if helper == self.helper]
 
-    @property
-    def configure(self) -> str:
-        """The command that fixes config.json."""
-        return f"{self.name} configure {' '.join(self.hosts) or 'HOST'}"
+    def configure(self, *hosts: str) -> Repair:
+        """Return what fixes config.json for these hosts."""
+        arguments = ["configure", *hosts]
+        if self.directory != directory(None):
+            arguments += ["--docker-config", self.directory]
+        return Repair(shlex.join([self.name, *arguments]), lambda: _run_own(arguments))
 
 
 def settings_file(_: Case) -> Finding:
@@ -115,8 +140,10 @@ def config_file(case: Case) -> Finding:
     except HelperError as error:
         return Finding(check, FAIL, error.message, error.hint)
     if case.config.old is None:
-        status = FAIL if case.server_url else WARN
-        return Finding(check, status, f"there is none in {case.directory}", case.configure)
+        found = f"there is none in {case.directory}"
+        if case.server_url:
+            return repairable(check, FAIL, found, case.configure(*case.hosts))
+        return Finding(check, WARN, found, f"{case.name} configure")
     return Finding(check, PASS, case.config.path)
 
 
@@ -148,12 +175,11 @@ def helpers(case: Case) -> Finding | None:
             "credHelpers",
             WARN,
             f'{", ".join(none)}: "" has Docker use a password in config.json itself',
-            f"{case.name} configure {' '.join(none)}",
+            case.configure(*none).command,
         )
     if not case.hosts:
-        return Finding(
-            "credHelpers", WARN, f"none of them is {case.helper}", f"{case.name} configure HOST"
-        )
+        found = f"none of them is {case.helper}"
+        return Finding("credHelpers", WARN, found, f"{case.name} configure")
     return number_of_helpers(case)
 
 
@@ -174,7 +200,7 @@ def _helper_for(wanted: str, case: Case) -> Finding:
         found = f"it has {similar[0]!r}, and Docker looks for {wanted!r}, exactly"
     else:
         found = f"{wanted} is not there; a name is matched whole, without wildcards"
-    return Finding("credHelpers", FAIL, found, case.configure)
+    return repairable("credHelpers", FAIL, found, case.configure(wanted))
 
 
 def number_of_helpers(case: Case) -> Finding:
@@ -199,7 +225,7 @@ def store(case: Case) -> Finding | None:
     fix = f"name your ECR hosts with `{case.name} configure`, then take the credsStore line out"
     if typo:
         status, found = WARN, f"config.json has the key {typo[0]}, which Docker does not know"
-        fix = 'the key for one host is "credHelpers", for all others "credsStore"'
+        fix = 'name it "credHelpers" for one host, "credsStore" for all others'
     elif case.config.store == "ecr-login":
         status, found = WARN, _MEANING_OF_PEER
     elif case.config.store == case.helper:
@@ -217,35 +243,90 @@ def passwords(case: Case) -> Finding | None:
     hosts = {address for address in map(address_of, case.hosts) if address}
     kept = case.config.passwords(hosts)
     if kept:
-        return Finding(
+        return repairable(
             "auths",
             WARN,
             f"a password is kept for {', '.join(kept)}: it expires within 12 hours, and some "
             "clients use it before they ask a helper",
-            case.configure,
+            case.configure(*case.hosts),
         )
     return Finding("auths", PASS, "no password of these hosts is kept")
 
 
 def auth_variable(case: Case) -> Finding:
-    """Check whether DOCKER_AUTH_CONFIG has a login to one of our hosts, used before any helper."""
+    """Check whether DOCKER_AUTH_CONFIG has a login to one of our hosts, used before any helper.
+
+    Docker reads it since 28.3, and all of it or nothing (cli/config/configfile in docker/cli).
+    """
     check, value = "DOCKER_AUTH_CONFIG", os.environ.get("DOCKER_AUTH_CONFIG")
-    if not value:
+    if not value or not value.strip():
         return Finding(check, PASS, "not set")
+    version = _docker_version()
+    if version and version < _READS_VARIABLE:
+        found = f"set, but Docker {version[0]}.{version[1]} does not read it; 28.3 and newer do"
+        return Finding(check, PASS, found)
+    docker = f"Docker {version[0]}.{version[1]}" if version else "Docker, from 28.3 on,"
     try:
-        auths = dict(parsed(value)["auths"])
-    except (ValueError, LookupError, TypeError):
-        return Finding(check, WARN, "set, but not JSON with `auths`", "unset DOCKER_AUTH_CONFIG")
+        auths = _logins(value)
+    except ValueError as error:
+        return Finding(
+            check,
+            WARN,
+            f"{docker} drops all of it, and says so each time: {printable(str(error))}",
+            "unset DOCKER_AUTH_CONFIG where docker runs; GitLab's runner has read its own by then",
+        )
     addresses = {address_of(host) for host in case.hosts}
     covered = sorted(key for key in auths if address_of(key) in addresses)
     if covered:
         return Finding(
             check,
-            FAIL,
-            f"it has a login to {', '.join(covered)}, which Docker takes before it asks a helper",
-            "take it out of DOCKER_AUTH_CONFIG, or unset that",
+            FAIL if version else WARN,
+            f"it has a login to {', '.join(covered)}, which {docker} takes before it asks a helper",
+            "take that login out of DOCKER_AUTH_CONFIG, or unset it",
         )
     return Finding(check, PASS, "set, for other registries than these")
+
+
+def _logins(text: str) -> list[str]:
+    """Return the registries in a DOCKER_AUTH_CONFIG. Raises ValueError where Docker drops it."""
+    try:
+        document = parsed(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - as for all else in it
+    for key in document:
+        if key.casefold() != "auths":
+            raise ValueError(f"it has `{key}` beside `auths`")
+    auths = next(iter(document.values()), None) or {}
+    if not isinstance(auths, dict):
+        raise ValueError("its `auths` is not an object")  # noqa: TRY004 - likewise
+    for host, entry in auths.items():
+        if not isinstance(entry, dict) or [key.casefold() for key in entry] != ["auth"]:
+            raise ValueError(f"the entry of {host} is not one `auth` alone")
+        (login,) = entry.values()
+        try:
+            user, colon, _ = base64.b64decode(login, validate=True).partition(b":")
+        except (ValueError, TypeError):
+            user, colon = b"", b""
+        if not user or not colon:
+            raise ValueError(f"the `auth` of {host} is no user and password")
+    return list(auths)
+
+
+def _docker_version() -> tuple[int, int] | None:
+    """Return the version of the docker CLI on PATH, None if there is none that says it."""
+    try:
+        said = subprocess.run(
+            ["docker", "--version"],  # noqa: S607 - the one that a person would run
+            capture_output=True,
+            check=False,
+            timeout=_DOCKER_TIMEOUT,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.match(rb"Docker version (\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def program(case: Case) -> Finding:
@@ -254,12 +335,15 @@ def program(case: Case) -> Finding:
     own = _own_path(case.name)
     found = shutil.which(wanted)
     if found is None:
-        return Finding(
-            "helper",
-            FAIL,
-            f"{wanted} is not on PATH, so Docker cannot run it",
-            f"sudo ln -s {shlex.quote(own)} /usr/local/bin/{wanted}",
-        )
+        missing = f"{wanted} is not on PATH, so Docker cannot run it"
+        link = _link_on_path(wanted)
+        if link and os.path.exists(own):
+            command = shlex.join(["ln", "-s", own, link])
+            return repairable(
+                "helper", FAIL, missing, Repair(command, lambda: os.symlink(own, link))
+            )
+        fix = f"sudo ln -s {shlex.quote(own)} /usr/local/bin/{wanted}"
+        return Finding("helper", FAIL, missing, fix)
     if os.path.exists(own) and os.path.realpath(found) != os.path.realpath(own):
         return Finding(
             "helper",
@@ -275,6 +359,29 @@ def _own_path(name: str) -> str:
     installed = os.path.join(sys.prefix, "bin", name)
     own = sys.executable if getattr(sys, "frozen", False) else installed
     return os.path.abspath(shutil.which(sys.argv[0]) or own)
+
+
+def _link_on_path(name: str) -> str | None:
+    """Return where on PATH a link of this name may be made, by us and over nothing; else None."""
+    wanted = "/usr/local/bin"  # where root puts what does not come from a package
+    places = os.environ.get("PATH", "").split(os.pathsep)
+    for place in sorted(places, key=lambda place: place != wanted):
+        link = os.path.join(place, name)
+        if os.path.isabs(place) and _is_ours_alone(place) and not os.path.lexists(link):
+            return link
+    return None
+
+
+def _is_ours_alone(path: str) -> bool:
+    """Whether a directory belongs to us, and we and nobody else may write into it."""
+    if os.name != "posix":
+        return False
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return mine and not status.st_mode & 0o022 and os.access(path, os.W_OK)
 
 
 def docker_package(_: Case) -> Finding:
@@ -306,12 +413,15 @@ def cache_directory(_: Case) -> Finding:
     try:
         _write_into(path)
     except OSError as error:
-        return Finding(
-            "cache",
-            WARN,
-            f"tokens are not kept in {path}: {error.strerror or error}",
-            f"remove {path}, or set AWS_ECR_CACHE_DIR to a directory of your own",
-        )
+        found = f"tokens are not kept in {path}: {error.strerror or error}"
+        status = os.lstat(path)
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & 0o77:
+            command = f"chmod 700 {shlex.quote(path)}"
+            return repairable(
+                "cache", WARN, found, Repair(command, lambda: os.chmod(path, stat.S_IRWXU))
+            )
+        fix = f"remove {path}, or set AWS_ECR_CACHE_DIR to a directory of your own"
+        return Finding("cache", WARN, found, fix)
     return Finding("cache", PASS, path)
 
 
@@ -325,3 +435,12 @@ def _write_into(path: str) -> None:
             opened.create(probe, b"x" * 4096)
         finally:
             opened.remove(probe)
+
+
+def _run_own(arguments: list[str]) -> None:
+    """Run a command of this program. Raises HelperError with what it says if it fails."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        own_command(arguments), input=b"", capture_output=True, check=False
+    )
+    if done.returncode:
+        raise HelperError(done.stderr.decode("utf-8", "replace").strip())

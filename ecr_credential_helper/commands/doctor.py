@@ -10,40 +10,18 @@ With --json the output is one object, whose members stay as they are:
 """
 
 import argparse
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ecr_credential_helper.context import Context
+from ecr_credential_helper.errors import HelperError
 
-from . import aws_checks, docker_checks
-from .docker_checks import FAIL, PASS, WARN, Case, Finding
+from . import docker_checks
+from .docker_checks import FAIL, PASS, WARN, Case, Finding, Repair
 from .docker_config import directory
-from .screen import GREEN, RED, YELLOW, Screen, as_json
+from .screen import BOLD, GREEN, RED, YELLOW, Screen, as_json
 
 _COLOURS = {PASS: GREEN, WARN: YELLOW, FAIL: RED}
-
-# In the order in which a pull needs them. A check returns None if there is nothing to check.
-_CHECKS: tuple[Callable[[Case], Finding | None], ...] = (
-    docker_checks.settings_file,
-    docker_checks.host,
-    docker_checks.config_file,
-    docker_checks.sudo,
-    docker_checks.helpers,
-    docker_checks.store,
-    docker_checks.passwords,
-    docker_checks.auth_variable,
-    docker_checks.program,
-    docker_checks.docker_package,
-    docker_checks.cache_directory,
-    aws_checks.credentials,
-    aws_checks.metadata,
-    aws_checks.identity,
-    aws_checks.endpoint,
-    aws_checks.clock,
-    aws_checks.token,
-    aws_checks.registry,
-)
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -56,36 +34,85 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         "something failed.",
     )
     parser.add_argument("host", nargs="?", metavar="HOST", help="the host of a registry")
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print it as JSON")
+    form.add_argument(
+        "--fix",
+        action="store_true",
+        help="do the fixes that need no judgment (config.json, the mode of the cache, a link on "
+        "PATH), each shown and asked for on a terminal; then look again",
+    )
+    parser.add_argument("--yes", action="store_true", help="with --fix: do not ask")
     parser.add_argument(
         "--docker-config",
         metavar="DIR",
         help="the directory of config.json (else DOCKER_CONFIG, else ~/.docker)",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, usage=parser.error)
 
 
 def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
     """Run all checks; return what was found, and 1 if something failed, else 0."""
-    case = Case(
+    if arguments.yes and not arguments.fix:
+        arguments.usage("--yes goes with --fix")
+
+    def examined() -> list[Finding]:
+        return list(_look(_case(arguments, context, screen)))
+
+    found = examined()
+    if arguments.fix:
+        found = _repaired(found, examined, screen, yes=arguments.yes)
+    failed = any(finding.status == FAIL for finding in found)
+    if arguments.json:
+        rows = [_row(finding) for finding in found]
+        return as_json({"host": arguments.host, "ok": not failed, "checks": rows}), int(failed)
+    text = "".join(_lines(finding, screen) for finding in found)
+    return f"{text}\n{_verdict(found, screen, whole=not arguments.host)}\n", int(failed)
+
+
+def _case(arguments: argparse.Namespace, context: Context, screen: Screen) -> Case:
+    return Case(
         name=screen.name,
         helper=screen.helper,
         directory=directory(arguments.docker_config),
         server_url=arguments.host or "",
         clock=context.clock,
     )
-    found = list(_look(case))
-    failed = any(finding.status == FAIL for finding in found)
-    if arguments.json:
-        rows = [dataclasses.asdict(finding) for finding in found]
-        return as_json({"host": arguments.host, "ok": not failed, "checks": rows}), int(failed)
-    text = "".join(_lines(finding, screen) for finding in found)
-    return f"{text}\n{_verdict(found, case)}\n", int(failed)
+
+
+def _checks() -> tuple[Callable[[Case], Finding | None], ...]:
+    """Return the checks in the order in which a pull needs them.
+
+    A check returns None if there is nothing to check.
+    """
+    from . import aws_checks  # whose imports take as long as those of all commands
+
+    return (
+        docker_checks.settings_file,
+        docker_checks.host,
+        docker_checks.config_file,
+        docker_checks.sudo,
+        docker_checks.helpers,
+        docker_checks.store,
+        docker_checks.passwords,
+        docker_checks.auth_variable,
+        docker_checks.program,
+        docker_checks.docker_package,
+        docker_checks.cache_directory,
+        aws_checks.private_link,
+        aws_checks.credentials,
+        aws_checks.metadata,
+        aws_checks.identity,
+        aws_checks.endpoint,
+        aws_checks.clock,
+        aws_checks.token,
+        aws_checks.registry,
+    )
 
 
 def _look(case: Case) -> Iterator[Finding]:
     """Run each check in turn; with a host, stop after the first one that fails."""
-    for check in _CHECKS:
+    for check in _checks():
         finding = check(case)
         if finding:
             yield finding
@@ -93,18 +120,68 @@ def _look(case: Case) -> Iterator[Finding]:
                 return
 
 
+def _repaired(
+    found: list[Finding], examined: Callable[[], list[Finding]], screen: Screen, *, yes: bool
+) -> list[Finding]:
+    """Do each fix that needs no judgment and that is agreed to; return what is found then."""
+    offered: set[str] = set()
+    while True:
+        repairs = [(one, one.repair) for one in found if one.repair]
+        new = [(one, repair) for one, repair in repairs if repair.command not in offered]
+        if not new:
+            return found
+        offered |= {repair.command for _, repair in new}
+        done = [_offer(finding, repair, screen, yes=yes) for finding, repair in new]
+        if not any(done):
+            return found
+        found = examined()
+
+
+def _offer(finding: Finding, repair: Repair, screen: Screen, *, yes: bool) -> bool:
+    """Show a fix, and do it if it is agreed to; return whether it was done."""
+    screen.say(f"{finding.check}: {finding.found}\n  {screen.paint(repair.command, BOLD)}")
+    if not yes and not screen.agreed("  do this?"):
+        return False
+    try:
+        repair.do()
+    except OSError as error:
+        screen.say(f"  failed: {error.strerror or error}")
+        return False
+    except HelperError as error:
+        screen.say(f"  failed: {error.message}")
+        return False
+    screen.say("  done")
+    return True
+
+
+def _row(finding: Finding) -> dict[str, str]:
+    return {
+        "check": finding.check,
+        "status": finding.status,
+        "found": finding.found,
+        "fix": finding.fix,
+    }
+
+
 def _lines(finding: Finding, screen: Screen) -> str:
-    """Return the lines about one check."""
+    """Return the lines about one check: a single one if it passed."""
     status = screen.paint(finding.status, _COLOURS[finding.status])
-    said = screen.lines(f"{finding.check}: {finding.found}", " " * 6, " " * 6)[6:]
-    return f"{status}  {said}\n" + (f"{screen.fix(finding.fix, ' ' * 6)}\n" if finding.fix else "")
+    said = f"{finding.check}: {finding.found}"
+    if finding.status == PASS:
+        return f"{status}  {screen.cut(said, 6)}\n"
+    said = screen.lines(said, " " * 6, " " * 6)[6:]
+    return f"{status}  {said}\n{screen.fix(finding.fix, ' ' * 6)}\n"
 
 
-def _verdict(found: list[Finding], case: Case) -> str:
-    """Return the overall result in one line."""
-    failures, warnings = (sum(f.status == status for f in found) for status in (FAIL, WARN))
-    if case.server_url and failures:
-        return "this is where a pull breaks: what comes after it was not looked at"
+def _verdict(found: list[Finding], screen: Screen, *, whole: bool) -> str:
+    """Return the overall result in one sentence: what to do first."""
+    failures, warnings = ([f for f in found if f.status == status] for status in (FAIL, WARN))
     if not failures and not warnings:
         return "nothing is wrong"
-    return f"failed: {failures}, warnings: {warnings}"
+    first = (failures or warnings)[0]
+    if failures and not whole:
+        result = f"a pull breaks at {first.check}"
+    else:
+        result = f"failed: {len(failures)}, warnings: {len(warnings)}"
+    is_command = first.repair or first.fix.startswith(("sudo ", screen.name))
+    return screen.lines(f"{result}; first {'run ' if is_command else ''}{first.fix}")

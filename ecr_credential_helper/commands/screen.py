@@ -7,6 +7,7 @@ is loaded only by what draws one.
 import contextlib
 import io
 import json
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -118,6 +119,36 @@ class Screen:
         text = f"fix: {text}"
         command = text.startswith(("fix: sudo ", "fix: docker-credential-"))
         return indent + text if command else self.lines(text, indent, indent)
+
+    def cut(self, text: str, indent: int) -> str:
+        """Return the beginning of `text` that fits into one line, `indent` columns from its start.
+
+        What follows a semicolon explains more than a passed check needs.
+        """
+        text = text.partition(";")[0]
+        room = self._width - indent
+        return text if len(text) <= room else f"{text[: room - 1]}…"
+
+    def say(self, text: str) -> None:
+        """Write lines to stderr now, wrapped: for what a person has to see before the result."""
+        for line in text.split("\n"):
+            sys.stderr.write(f"{self.lines(line, rest='  ')}\n")
+        sys.stderr.flush()
+
+    def agreed(self, question: str) -> bool:
+        """Ask the person at the terminal, and return whether they agree; without one, say how."""
+        if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+            self.say("  not done, for there is no terminal to ask on: --yes does it")
+            return False
+        from rich.console import Console
+        from rich.prompt import Confirm
+
+        try:
+            return Confirm.ask(
+                question, console=Console(stderr=True, highlight=False), default=False
+            )
+        except EOFError:
+            return False
 
     def _paragraph(self, header: Sequence[str], row: Sequence[str]) -> str:
         """Return a row as lines, each but the first with the name of its column."""

@@ -1,5 +1,6 @@
 """doctor: every check once where it finds something wrong, and each with a fix."""
 
+import base64
 import json
 import os
 import socket
@@ -25,6 +26,7 @@ from tests.support import needs
 from tests.support.helper import EXECUTABLE, Helper, assert_no_secret
 from tests.support.needs import SYSTEM_PATH
 from tests.support.processes import ended, process_ids
+from tests.support.terminal import on_a_terminal, without_colour
 
 PUBLIC = "public.ecr.aws"
 NO_KEYS: dict[str, str | None] = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
@@ -84,11 +86,46 @@ def test_nothing_is_wrong(healthy: Helper, aws: Loopback) -> None:
     assert not healthy.cache.exists()
 
 
+def test_what_passed_is_a_line_and_what_did_not_is_told_in_full(healthy: Helper) -> None:
+    """At any width; in the end it is said what to do first."""
+    write_config(healthy, {"credHelpers": {PRIVATE: "ecr"}, "credsStore": "ecr-login"})
+    for columns in (60, 80, 140):
+        result = healthy.run("doctor", env={"COLUMNS": str(columns), "AWS_PROFILE": "nobody"})
+        lines = result.out.splitlines()
+        told = [line for line in lines if not line.startswith("pass  ")]
+        assert len(lines) - len(told) == sum(line.startswith("pass") for line in lines) >= 8
+        assert max(map(len, lines)) <= columns
+        text = " ".join(" ".join(told).split())
+        assert "logins to other registries, Docker Hub too, are lost or refused fix: name" in text
+        assert text.endswith(
+            "failed: 1, warnings: 1; first name a profile that is in the AWS config file: "
+            "`aws configure list-profiles` lists them"
+        )
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({}, f"at credHelpers; first run docker-credential-ecr configure {PRIVATE}"),
+        ({"credHelpers": {PRIVATE: "ecr"}}, "at registry; first check the region in the host"),
+    ],
+)
+def test_of_a_pull_it_is_said_where_it_breaks(
+    healthy: Helper, document: dict[str, Any], said: str
+) -> None:
+    """What comes after it was not looked at."""
+    write_config(healthy, document)
+    result = healthy.run("doctor", PRIVATE)
+    assert result.status == 1
+    verdict = result.out.rpartition("\n\n")[2]
+    assert " ".join(verdict.split()).startswith(f"a pull breaks {said}")
+
+
 def test_the_way_of_a_pull_leads_to_the_registry_itself(healthy: Helper, aws: Loopback) -> None:
     """The last check is the registry itself; here its name does not resolve."""
     checks = examine(healthy, f"https://{PRIVATE}")
     assert_found(checks["host"], "pass", f"{PRIVATE}, account 111122223333 in eu-west-1")
-    assert_found(checks["registry"], "warn", f"https://{PRIVATE}/v2/", "check the region")
+    assert_found(checks["registry"], "fail", f"https://{PRIVATE}/v2/", "check the region")
     assert list(checks)[-1] == "registry"
     assert aws.count("ecr") == 1
 
@@ -118,7 +155,7 @@ def test_no_config_json(healthy: Helper) -> None:
     (healthy.home / ".docker" / "config.json").unlink()
     fix = f"docker-credential-ecr configure {PRIVATE}"
     assert_found(examine(healthy, PRIVATE)["config.json"], "fail", "there is none in", fix)
-    assert_found(examine(healthy)["config.json"], "warn", "there is none in", "configure HOST")
+    assert_found(examine(healthy)["config.json"], "warn", "there is none in", "-ecr configure")
 
 
 def test_a_broken_config_json(healthy: Helper) -> None:
@@ -171,7 +208,7 @@ def test_docker_does_not_ask_this_helper(
 def test_no_registry_is_configured(healthy: Helper) -> None:
     """Without a host in question, that is no failure."""
     write_config(healthy, {"credHelpers": {"gcr.io": "gcloud"}})
-    assert_found(examine(healthy)["credHelpers"], "warn", "none of them is ecr", "configure HOST")
+    assert_found(examine(healthy)["credHelpers"], "warn", "none of them is ecr", "-ecr configure")
     write_config(healthy, {"credHelpers": {PRIVATE: "", OTHER: "ecr"}})
     assert_found(examine(healthy)["credHelpers"], "warn", f'{PRIVATE}: ""', PRIVATE)
 
@@ -216,16 +253,68 @@ def test_a_stale_password(healthy: Helper) -> None:
     assert examine(healthy, PRIVATE)["auths"]["status"] == "pass"
 
 
-def test_a_login_in_the_environment(healthy: Helper) -> None:
-    """For this host it goes before every helper; for another it does not matter."""
-    login = json.dumps({"auths": {PRIVATE: {"auth": "c2VjcmV0"}}})
-    checks = examine(healthy, PRIVATE, DOCKER_AUTH_CONFIG=login)
-    assert_found(checks["DOCKER_AUTH_CONFIG"], "fail", f"a login to {PRIVATE}", "unset that")
-    other = examine(healthy, PRIVATE, DOCKER_AUTH_CONFIG='{"auths": {"gcr.io": {}}}')
-    assert_found(other["DOCKER_AUTH_CONFIG"], "pass", "for other registries")
-    for broken in ("{", "[]", '{"auths": 5}'):
-        checks = examine(healthy, PRIVATE, DOCKER_AUTH_CONFIG=broken)
-        assert_found(checks["DOCKER_AUTH_CONFIG"], "warn", "not JSON", "unset")
+LOGIN = base64.b64encode(b"AWS:a-token").decode()
+GITLAB = {"credHelpers": {PRIVATE: "ecr-login"}}
+
+
+def with_docker(helper: Helper, tmp_path: Path, said: str) -> None:
+    """Have a docker on PATH that says its version so."""
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\necho '{said}'\n")
+    docker.chmod(0o755)
+    helper.env["PATH"] = f"{tmp_path}:{helper.env['PATH']}"
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "found"),
+    [
+        ({"auths": {PRIVATE: {"auth": LOGIN}}}, "fail", f"a login to {PRIVATE}, which Docker 29.1"),
+        ({"auths": {f"https://{PRIVATE}": {"auth": LOGIN}}}, "fail", "a login to https://"),
+        ({"Auths": {"gcr.io": {"auth": LOGIN}}}, "pass", "set, for other registries"),
+        ({}, "pass", "set, for other registries"),
+        (
+            GITLAB,
+            "warn",
+            "Docker 29.1 drops all of it, and says so each time: it has `credHelpers`",
+        ),
+        ({"auths": {PRIVATE: {"auth": LOGIN}}, **GITLAB}, "warn", "it has `credHelpers` beside"),
+        ({"auths": {PRIVATE: {}}}, "warn", f"the entry of {PRIVATE} is not one `auth` alone"),
+        ({"auths": {PRIVATE: {"auth": LOGIN, "email": ""}}}, "warn", "not one `auth` alone"),
+        ({"auths": {PRIVATE: {"auth": "c2VjcmV0"}}}, "warn", "is no user and password"),
+        ({"auths": {PRIVATE: {"auth": 5}}}, "warn", "drops all of it"),
+        ({"auths": 5}, "warn", "drops all of it"),
+        ([], "warn", "it is not a JSON object"),
+        ("{", "warn", "drops all of it"),
+    ],
+)
+def test_a_login_in_the_environment(
+    healthy: Helper, tmp_path: Path, value: object, status: str, found: str
+) -> None:
+    """Docker takes all of it or nothing: for this host a login there goes before every helper."""
+    with_docker(healthy, tmp_path, "Docker version 29.1.5, build 1234567")
+    text = value if isinstance(value, str) else json.dumps(value)
+    check = examine(healthy, PRIVATE, DOCKER_AUTH_CONFIG=text)["DOCKER_AUTH_CONFIG"]
+    assert_found(check, status, found, "" if status == "pass" else "DOCKER_AUTH_CONFIG")
+    assert LOGIN not in json.dumps(check)
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "found"),
+    [
+        ("Docker version 28.3.0, build 1234567", "fail", "which Docker 28.3 takes before it asks"),
+        ("Docker version 28.2.9, build 1234567", "pass", "Docker 28.2 does not read it"),
+        ("Docker version 9.10.1", "pass", "Docker 9.10 does not read it; 28.3 and newer do"),
+        ("podman version 5.4.2", "warn", "which Docker, from 28.3 on, takes before it asks"),
+    ],
+)
+def test_which_docker_reads_the_login_in_the_environment(
+    healthy: Helper, tmp_path: Path, said: str, status: str, found: str
+) -> None:
+    """It is the installed one that matters."""
+    with_docker(healthy, tmp_path, said)
+    login = json.dumps({"auths": {PRIVATE: {"auth": LOGIN}}})
+    check = examine(healthy, PRIVATE, DOCKER_AUTH_CONFIG=login)["DOCKER_AUTH_CONFIG"]
+    assert_found(check, status, found)
 
 
 def test_the_helper_is_not_on_path(healthy: Helper) -> None:
@@ -241,6 +330,115 @@ def test_another_program_comes_first_on_path(healthy: Helper, tmp_path: Path) ->
     other.chmod(0o755)
     checks = examine(healthy, PRIVATE, PATH=f"{tmp_path}:{healthy.env['PATH']}")
     assert_found(checks["helper"], "warn", f"Docker runs {other}, and this is", "remove one")
+
+
+# What it does itself.
+
+
+def mended(helper: Helper) -> None:
+    """Assert that a pull from PRIVATE would get as far as the registry."""
+    checks = examine(helper, PRIVATE)
+    assert list(checks)[-1] == "registry"
+    assert {check["status"] for check in list(checks.values())[:-1]} == {"pass"}
+
+
+@pytest.fixture
+def broken(healthy: Helper) -> Helper:
+    """Return a helper whose user has everything wrong that needs no judgment to put right."""
+    auths = {PRIVATE: {"auth": LOGIN}, "gcr.io": {"auth": LOGIN}}
+    write_config(healthy, {"auths": auths, "credHelpers": {PRIVATE: "ecr-login"}})
+    healthy.cache.mkdir(mode=0o755)
+    for name in ("bin", "shared"):
+        (healthy.home / name).mkdir()
+    (healthy.home / "shared").chmod(0o777)
+    healthy.env["PATH"] = f"relative:{healthy.home}/shared:{healthy.home}/bin:/nowhere"
+    return healthy
+
+
+def test_yes_does_all_that_needs_no_judgment(broken: Helper) -> None:
+    """Each is shown before, and what is found after it is what is so then."""
+    result = broken.run("doctor", "--fix", "--yes", PRIVATE)
+    shown = " ".join(result.err.split())
+    link = f"{broken.home}/bin/docker-credential-ecr"
+    for command in (
+        f"docker-credential-ecr configure {PRIVATE}",
+        f"ln -s {EXECUTABLE} {link}",
+        f"chmod 700 {broken.cache}",
+    ):
+        assert f"{command} done" in shown
+    assert "a pull breaks at registry; first check the region" in " ".join(result.out.split())
+    document = json.loads((broken.home / ".docker" / "config.json").read_text())
+    assert document == {"auths": {"gcr.io": {"auth": LOGIN}}, "credHelpers": {PRIVATE: "ecr"}}
+    assert os.readlink(link) == str(EXECUTABLE)
+    assert not (broken.home / "shared" / "docker-credential-ecr").exists()
+    mended(broken)
+
+
+def test_a_person_is_asked_before_each(broken: Helper) -> None:
+    """Yes to the first, no to the second."""
+    result = on_a_terminal(broken, "doctor", "--fix", PRIVATE, typed="y\nn\n", TERM="xterm")
+    assert without_colour(result.out).count("do this? [y/n] (n):") == 2
+    checks = examine(broken, PRIVATE)
+    assert checks["credHelpers"]["status"] == "pass"
+    assert checks["helper"]["status"] == "fail"
+    assert result.status == 1
+
+
+@pytest.mark.parametrize("typed", ["\n", "\x04", "n\n", "maybe\nn\n"])
+def test_whoever_does_not_agree_gets_nothing_done(broken: Helper, typed: str) -> None:
+    """Enter and the end of the input are no agreement."""
+    before = (broken.home / ".docker" / "config.json").read_bytes()
+    on_a_terminal(broken, "doctor", "--fix", PRIVATE, typed=typed, TERM="dumb")
+    assert (broken.home / ".docker" / "config.json").read_bytes() == before
+
+
+def test_without_a_terminal_nothing_is_done(broken: Helper) -> None:
+    """And it is said how a script does it."""
+    before = (broken.home / ".docker" / "config.json").read_bytes()
+    result = broken.run("doctor", "--fix", PRIVATE, stdin=b"y\n" * 9)
+    assert "there is no terminal to ask on: --yes does it" in " ".join(result.err.split())
+    assert (broken.home / ".docker" / "config.json").read_bytes() == before
+    assert result.status == 1
+
+
+def test_a_fix_that_fails_is_said_so(broken: Helper) -> None:
+    """The others are done all the same, and nothing is tried twice."""
+    kept = {"auths": {PRIVATE: {"auth": LOGIN}}, "credHelpers": {PRIVATE: "ecr"}}
+    write_config(broken, kept)
+    settings = broken.home / "settings.toml"
+    settings.write_text('[[registry]]\nmatsch = "x"\n')
+    broken.env["AWS_ECR_CONFIG_FILE"] = str(settings)
+    result = broken.run("doctor", "--fix", "--yes")
+    assert result.err.count("failed: ") == 1
+    assert "unknown key 'matsch'" in result.err
+    checks = examine(broken)
+    assert (checks["auths"]["status"], checks["helper"]["status"]) == ("warn", "pass")
+
+
+def test_there_may_be_nothing_to_do(healthy: Helper) -> None:
+    """Then nothing is said about it."""
+    result = healthy.run("doctor", "--fix", "--yes")
+    assert (result.status, result.err) == (0, "")
+    assert result.out == healthy.run("doctor").out
+
+
+def test_another_directory_of_docker_is_mended_there(broken: Helper) -> None:
+    """Where --docker-config names it."""
+    elsewhere = broken.home / "elsewhere"
+    (broken.home / ".docker").rename(elsewhere)
+    options = ("--docker-config", str(elsewhere))
+    result = broken.run("doctor", "--fix", "--yes", *options, PRIVATE)
+    assert f"configure {PRIVATE} --docker-config {elsewhere}" in " ".join(result.err.split())
+    helpers = json.loads((elsewhere / "config.json").read_text())["credHelpers"]
+    assert helpers == {PRIVATE: "ecr"}
+
+
+@pytest.mark.parametrize("arguments", [["--yes"], ["--fix", "--json"]])
+def test_what_does_not_go_together_is_a_mistake(healthy: Helper, arguments: list[str]) -> None:
+    """As argparse says it."""
+    result = healthy.run("doctor", *arguments)
+    assert (result.status, result.stdout) == (2, b"")
+    assert "usage: docker-credential-ecr doctor" in result.err
 
 
 def test_docker_is_a_snap(healthy: Helper, tmp_path: Path) -> None:
@@ -261,7 +459,6 @@ def test_docker_is_not_there(healthy: Helper) -> None:
 @pytest.mark.parametrize(
     ("trouble", "found"),
     [
-        ("wide", "other users may enter it"),
         ("link", "it is a symbolic link"),
         ("file", "Not a directory"),
         ("foreign", "it belongs to another user"),
@@ -269,9 +466,7 @@ def test_docker_is_not_there(healthy: Helper) -> None:
 )
 def test_tokens_cannot_be_kept(healthy: Helper, trouble: str, found: str) -> None:
     """A pull works without; it is slower."""
-    if trouble == "wide":
-        healthy.cache.mkdir(mode=0o755)
-    elif trouble == "link":
+    if trouble == "link":
         (healthy.home / "real").mkdir(mode=0o700)
         healthy.cache.symlink_to(healthy.home / "real")
     elif trouble == "file":
@@ -282,6 +477,13 @@ def test_tokens_cannot_be_kept(healthy: Helper, trouble: str, found: str) -> Non
         os.chown(healthy.cache, 12345, 12345)
     check = examine(healthy, PRIVATE)["cache"]
     assert_found(check, "warn", found, "set AWS_ECR_CACHE_DIR")
+
+
+def test_others_may_enter_the_cache(healthy: Helper) -> None:
+    """Where it is one's own, its mode is the fix."""
+    healthy.cache.mkdir(mode=0o755)
+    check = examine(healthy, PRIVATE)["cache"]
+    assert_found(check, "warn", "other users may enter it", f"chmod 700 {healthy.cache}")
 
 
 def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -547,6 +749,42 @@ def test_a_permission_that_is_missing(healthy: Helper, aws: Loopback) -> None:
     aws.faults["ecr"] = Fault("denied")
     check = examine(healthy, PRIVATE)["token"]
     assert_found(check, "fail", "was denied", "allow ecr:GetAuthorizationToken")
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("10.0.3.7", "warn"),
+        ("172.31.9.9", "warn"),
+        ("fd00:ec2::7", "warn"),
+        ("3.120.0.9", "pass"),
+        ("127.0.0.1", "pass"),
+        (None, None),
+    ],
+)
+def test_names_in_on_aws_behind_a_vpc_endpoint(
+    monkeypatch: pytest.MonkeyPatch, address: str | None, status: str | None
+) -> None:
+    """PrivateLink serves the older names alone."""
+    asked = []
+
+    def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[Any, ...]]:
+        asked.append(host)
+        if address is None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    of = registry_of("111122223333.dkr-ecr.eu-west-1.on.aws")
+    assert of
+    finding = aws_checks.private_link(Case("x", "ecr", "", of.host, time.time, target=Target(of)))
+    assert (finding and finding.status) == status
+    assert asked == [PRIVATE]
+    plain = registry_of(PRIVATE)
+    assert plain
+    case = Case("x", "ecr", "", PRIVATE, time.time, target=Target(plain))
+    assert aws_checks.private_link(case) is None
+    assert asked == [PRIVATE]
 
 
 class Refusing(BaseHTTPRequestHandler):

@@ -85,7 +85,7 @@ SCENES = {
 }
 
 
-def shown(helper: Helper, scene: Scene, columns: int | None, **env: str | None) -> Result:
+def shown(helper: Helper, scene: Scene, columns: int | None, **env: str) -> Result:
     """Run the command of a scene, and return its screen: both streams."""
     arguments = scene.command.split()
     if columns:

@@ -9,13 +9,19 @@ from .helper import Helper, Result
 from .needs import check
 
 
-def on_a_terminal(helper: Helper, *arguments: str, columns: int = 80, **env: str | None) -> Result:
-    """Run the executable with a terminal as its stdin, stdout and stderr; its screen is stdout."""
+def on_a_terminal(
+    helper: Helper, *arguments: str, columns: int = 80, typed: str = "", **env: str | None
+) -> Result:
+    """Run the executable with a terminal as its stdin, stdout and stderr; its screen is stdout.
+
+    `typed` is what the person types, which the terminal shows too.
+    """
     check("terminal")
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, columns))
     with helper.popen(*arguments, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
+        os.write(ours, typed.encode())
         shown = b""
         while chunk := _read(ours):
             shown += chunk
