@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 
-from .formats import random_id, random_text
+from .formats import account_of, random_id, random_text
 from .model import USER_ARN, USER_KEY, USER_SECRET, Call, Fault, IssuedToken, Key, Quota, Role
 from .registry import registry_scope
 
@@ -20,6 +20,7 @@ class State:
     ``clock_offset`` is how far the server's clock runs ahead of the local one. ``latency``,
     ``faults`` and ``quotas`` are keyed by "service.Operation", "service" or "*". While ``answers``
     is not set, no service answers. ``tls`` serves connections under TLS, and CONNECT requests.
+    While ``closed`` is true, no repository policy lets another account into a private registry.
     """
 
     def __init__(self, *, token_life: float, tls: ssl.SSLContext | None) -> None:
@@ -27,6 +28,7 @@ class State:
         self.token_life = token_life
         self.session_life = 3600.0
         self.clock_offset = 0.0
+        self.closed = False
         self.calls: list[Call] = []
         self.connects: list[str] = []
         self.latency: dict[str, float] = {}
@@ -130,9 +132,11 @@ class State:
         if username != "AWS" or token is None or scope is None:
             return False
         service, region = scope
+        own = host.startswith(f"{account_of(token.principal)}.")
         return (
             token.service == service
             and region in (None, token.region)
+            and (own or not self.closed or service == "ecr-public")
             and token.expires > self.now()
         )
 

@@ -40,6 +40,18 @@ def test_a_registry_refuses_other_regions_users_and_tokens(user: Loopback) -> No
     assert not user.accepts(PRIVATE, "AWS", password)
 
 
+def test_a_closed_registry_takes_its_own_account_alone(user: Loopback) -> None:
+    """Another account's principal is let in only while a policy may do so; ECR Public has none."""
+    other = f"444455556666.dkr.ecr.{REGION}.amazonaws.com"
+    password = login(client("ecr").get_authorization_token())[1]
+    public = login(client("ecr-public", "us-east-1").get_authorization_token())[1]
+    assert user.accepts(other, "AWS", password)
+    user.closed = True
+    assert not user.accepts(other, "AWS", password)
+    assert user.accepts(PRIVATE, "AWS", password)
+    assert user.accepts("public.ecr.aws", "AWS", public)
+
+
 def test_ecr_answers_for_each_registry_asked_for(user: Loopback) -> None:
     """Each of registryIds has an entry, with the registry's address in its partition."""
     ids = ["444455556666", "777788889999"]
