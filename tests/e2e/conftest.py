@@ -42,6 +42,7 @@ def aws(cloud: Loopback) -> Iterator[Loopback]:
     cloud.calls.clear()
     yield cloud
     cloud.faults = {}
+    cloud.closed = False
     cloud.clock_offset = 0.0
     cloud.token_life = 43200.0
 

@@ -41,9 +41,10 @@ from tests.support.needs import SYSTEM_PATH, has_namespace
 
 PRIVATE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 OTHER = "444455556666.dkr.ecr.us-east-1.amazonaws.com"
+THIRD = "777788889999.dkr.ecr.eu-west-1.amazonaws.com"
 DUAL_STACK = "111122223333.dkr-ecr.eu-west-1.on.aws"
 PUBLIC = "public.ecr.aws"
-HOSTS = (PRIVATE, OTHER, DUAL_STACK, PUBLIC)
+HOSTS = (PRIVATE, OTHER, THIRD, DUAL_STACK, PUBLIC)
 
 # Docker Hub, as far as a login goes: it takes every password.
 HUB = "registry-1.docker.io"
