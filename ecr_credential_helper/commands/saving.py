@@ -59,12 +59,13 @@ def edit(edited: Callable[[], tuple[list[Change], Result]]) -> Result:
 
     It is called again when another program has changed one of them meanwhile. Raises HelperError.
     """
-    deadline = time.monotonic() + _PATIENCE
+    deadline = None
     while True:
         changes, result = edited()
         try:
             _save([change for change in changes if change.new != change.old])
         except ChangedError as error:
+            deadline = deadline or time.monotonic() + _PATIENCE
             if time.monotonic() > deadline:
                 raise HelperError(f"{error}", "run this again when that has ended") from error
             continue

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -701,6 +702,27 @@ def test_a_change_that_came_in_between_is_not_lost(tmp_path: Path) -> None:
     assert seen == ["{}", '{"auths": {"1": {}}}', '{"auths": {"2": {}}}']
     assert json.loads(path.read_text()) == {"auths": {"2": {}}, "credHelpers": {PRIVATE: "ecr"}}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_one_change_is_no_reason_to_give_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it after a long wait for the lock of one that was stopped."""
+    path = tmp_path / "config.json"
+    monkeypatch.setattr(saving, "_PATIENCE", 0.01)
+
+    def edited() -> tuple[list[saving.Change], None]:
+        config = DockerConfig(str(tmp_path))
+        config.set_helper(PRIVATE, "ecr")
+        if config.change.old is None:
+            path.write_text("{}")
+        return [config.change], None
+
+    lock = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    saving.edit(edited)
+    os.close(lock)
+    assert json.loads(path.read_text()) == {"credHelpers": {PRIVATE: "ecr"}}
 
 
 def test_a_file_that_is_always_changed_is_left_alone(
