@@ -290,6 +290,8 @@ def _permission(error: aws.ClientError, request: TokenRequest) -> str:
         return _CHECK_OIDC
     if error.operation_name == "GetRoleCredentials":
         return "have the permission set of that profile assigned to you in IAM Identity Center"
+    if error.operation_name == "GetCallerIdentity":  # no policy in IAM can deny it
+        return "allow it in the policy of the VPC endpoint for STS"
     if request.target.registry.public:
         return f"allow {request.action} and sts:GetServiceBearerToken to this identity in IAM"
     return f"allow {request.action} to this identity in IAM"

@@ -87,6 +87,7 @@ class _Done(NamedTuple):
 def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
     """Edit the files as `arguments` say; return what was done. Raises HelperError."""
     _check(arguments)
+    arguments.region = [present.region(region) for region in arguments.region]
     hosts, lines = _hosts(arguments, screen)
     known = {} if arguments.profiles is None else profiles.read()
 

@@ -8,6 +8,8 @@ from ecr_credential_helper.registry import Registry, host_of
 from ecr_credential_helper.settings import Target
 from ecr_credential_helper.system.deadline import Deadline
 
+_GIVE_IT = "give --account, which asks nobody"
+
 
 def region(chosen: str = "", profile: str = "") -> str:
     """Return the region `chosen`, else that of AWS_REGION, else that of the AWS profile.
@@ -25,11 +27,19 @@ def region(chosen: str = "", profile: str = "") -> str:
 
 
 def account(region: str) -> tuple[str, str]:
-    """Return the account that AWS says we are, and in words by what. Raises HelperError."""
+    """Return the account that AWS says we are, and in words by what. Raises HelperError.
+
+    Where only ECR is in reach, as with a VPC endpoint for it, nobody says so, and a pull works.
+    """
     from ecr_credential_helper.aws.caller import account_of
 
     request = TokenRequest(Target(Registry("", region=region)), Deadline())
-    return account_of(request), request.who
+    try:
+        return account_of(request), request.who
+    except HelperError as error:
+        if request.step:  # the credentials were found
+            error.hint = f"{error.hint}; or {_GIVE_IT}" if error.hint else _GIVE_IT
+        raise
 
 
 def _of_profile(profile: str) -> str:

@@ -30,7 +30,7 @@ from tests.aws.test_sources import (
     without_keys,
 )
 from tests.e2e.rig import PRIVATE
-from tests.loopback import ACCOUNT, Loopback
+from tests.loopback import ACCOUNT, Fault, Loopback
 from tests.support import needs
 from tests.support.helper import EXECUTABLE, Helper, Result, finish
 from tests.support.needs import SYSTEM_PATH
@@ -167,6 +167,29 @@ def test_with_a_source_that_fails_nothing_is_written(
         f"docker-credential-ecr: {source.cause}\nhint: {source.hint}\n",
     )
     assert not config.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        ("denied", "allow it in the policy of the VPC endpoint for STS"),
+        ("hang", "see what hangs (credential_process, IMDS, proxy, network), or raise"),
+        ("throttled", "try again later: AWS limits how often"),
+    ],
+)
+def test_where_sts_fails_the_account_may_be_given(
+    helper: Helper, config: Path, aws: Loopback, kind: str, hint: str
+) -> None:
+    """Only ECR may be in reach, and that is all that a pull needs."""
+    aws.faults["sts"] = Fault(kind)
+    result = helper.run("configure", env={**IN_OHIO, "AWS_ECR_TIMEOUT": "2"})
+    assert (result.status, result.stdout) == (1, b"")
+    cause, advice = result.err.splitlines()
+    assert cause.startswith("docker-credential-ecr: sts:GetCallerIdentity for the keys in the env")
+    assert advice.startswith(f"hint: {hint}")
+    assert advice.endswith("; or give --account, which asks nobody")
+    assert not config.parent.exists()
+    assert helper.run("configure", "--account", ACCOUNT, env=IN_OHIO).status == 0
 
 
 # What Docker finds afterwards.
@@ -440,15 +463,27 @@ def test_a_wrong_use_says_the_usage(
     assert not config.exists()
 
 
-@pytest.mark.parametrize(("account", "region"), [("1", "eu-west-1"), ("111122223333", "EU WEST")])
-def test_an_account_or_region_that_is_none_is_refused(
-    helper: Helper, config: Path, account: str, region: str
-) -> None:
+def test_an_account_that_is_none_is_refused(helper: Helper, config: Path) -> None:
     """A host that no registry can have is worth nothing in the file."""
-    result = helper.run("configure", "--account", account, "--region", region)
+    result = helper.run("configure", "--account", "1", "--region", "eu-west-1")
     assert (result.status, result.stdout) == (1, b"")
-    assert "make no registry" in result.err
+    assert "account 1 and region eu-west-1 make no registry" in result.err
     assert not config.exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--account", ACCOUNT), ("--profiles",)])
+@pytest.mark.parametrize("region", ["EU WEST", "eu-west-1,us-east-1"])
+def test_a_region_that_is_none_is_refused(
+    helper: Helper, config: Path, aws: Loopback, more: tuple[str, ...], region: str
+) -> None:
+    """Whatever it was given for; AWS is not asked."""
+    result = helper.run("configure", "--region", region, *more)
+    assert (result.status, result.stdout) == (1, b"")
+    assert result.err == (
+        f"docker-credential-ecr: {region!r} is no AWS region\nhint: name one such as eu-west-1\n"
+    )
+    assert not config.exists()
+    assert aws.calls == []
 
 
 # Moving over from ecr-login.
