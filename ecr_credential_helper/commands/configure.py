@@ -229,7 +229,7 @@ def _without_passwords(hosts: list[str], config: DockerConfig) -> list[str]:
     keys = config.passwords({address_of(host) or host for host in hosts})
     for key in keys:
         config.remove_password(key)
-    return [f"  - {key}: the password that was kept in the file" for key in keys]
+    return [f"  - {key}: the password kept for it" for key in keys]
 
 
 def _warn(config: DockerConfig, context: Context, screen: Screen) -> None:

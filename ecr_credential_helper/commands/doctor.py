@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ecr_credential_helper.context import Context
-from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.errors import HelperError, printable
 
 from . import docker_checks
 from .docker_checks import FAIL, PASS, WARN, Case, Finding, Repair
@@ -132,6 +132,7 @@ def _repaired(
             return found
         offered |= {repair.command for _, repair in new}
         done = [_offer(finding, repair, screen, yes=yes) for finding, repair in new]
+        screen.say("")
         if not any(done):
             return found
         found = examined()
@@ -139,16 +140,17 @@ def _repaired(
 
 def _offer(finding: Finding, repair: Repair, screen: Screen, *, yes: bool) -> bool:
     """Show a fix, and do it if it is agreed to; return whether it was done."""
-    screen.say(f"{finding.check}: {finding.found}\n  {screen.paint(repair.command, BOLD)}")
+    screen.say(screen.lines(printable(f"{finding.check}: {finding.found}"), rest="  "))
+    screen.say(f"  {screen.paint(printable(repair.command), BOLD)}")
     if not yes and not screen.agreed("  do this?"):
         return False
     try:
         repair.do()
     except OSError as error:
-        screen.say(f"  failed: {error.strerror or error}")
+        screen.say(screen.lines(f"  failed: {error.strerror or error}", rest="  "))
         return False
     except HelperError as error:
-        screen.say(f"  failed: {error.message}")
+        screen.say(screen.lines(f"  failed: {error.message}", rest="  "))
         return False
     screen.say("  done")
     return True
@@ -166,11 +168,11 @@ def _row(finding: Finding) -> dict[str, str]:
 def _lines(finding: Finding, screen: Screen) -> str:
     """Return the lines about one check: a single one if it passed."""
     status = screen.paint(finding.status, _COLOURS[finding.status])
-    said = f"{finding.check}: {finding.found}"
+    said = printable(f"{finding.check}: {finding.found}")
     if finding.status == PASS:
         return f"{status}  {screen.cut(said, 6)}\n"
     said = screen.lines(said, " " * 6, " " * 6)[6:]
-    return f"{status}  {said}\n{screen.fix(finding.fix, ' ' * 6)}\n"
+    return f"{status}  {said}\n{screen.fix(printable(finding.fix), ' ' * 6)}\n"
 
 
 def _verdict(found: list[Finding], screen: Screen, *, whole: bool) -> str:
@@ -184,4 +186,4 @@ def _verdict(found: list[Finding], screen: Screen, *, whole: bool) -> str:
     else:
         result = f"failed: {len(failures)}, warnings: {len(warnings)}"
     is_command = first.repair or first.fix.startswith(("sudo ", screen.name))
-    return screen.lines(f"{result}; first {'run ' if is_command else ''}{first.fix}")
+    return screen.lines(f"{result}; first {'run ' if is_command else ''}{printable(first.fix)}")

@@ -126,13 +126,12 @@ class Screen:
         What follows a semicolon explains more than a passed check needs.
         """
         text = text.partition(";")[0]
-        room = self._width - indent
-        return text if len(text) <= room else f"{text[: room - 1]}…"
+        room = self._table_width - indent
+        return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
 
     def say(self, text: str) -> None:
-        """Write lines to stderr now, wrapped: for what a person has to see before the result."""
-        for line in text.split("\n"):
-            sys.stderr.write(f"{self.lines(line, rest='  ')}\n")
+        """Write a text to stderr now: for what a person has to see before the result."""
+        sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
     def agreed(self, question: str) -> bool:

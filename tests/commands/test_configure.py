@@ -353,7 +353,7 @@ def test_stale_passwords_of_the_host_go_and_no_others(helper: Helper, config: Pa
     document = json.loads(config.read_text())
     assert document == {"auths": kept, "credHelpers": {PRIVATE: "ecr"}}
     said = " ".join(result.out.split())
-    assert said.count("the password that was kept in the file") == len(STALE)
+    assert said.count("the password kept for it") == len(STALE)
     for path in helper.home.rglob("*"):
         assert path.is_dir() or SECRET.encode() not in path.read_bytes()
     assert SECRET not in result.out + result.err

@@ -237,6 +237,15 @@ def test_a_store_that_is_none_or_too_much(
     assert_found(examine(healthy, PRIVATE)["credsStore"], "warn", found)
 
 
+def test_a_name_that_would_draw_on_the_terminal_does_not(healthy: Helper) -> None:
+    """Whoever may write config.json may not write to the terminal of whoever looks."""
+    write_config(healthy, {"credHelpers": {PRIVATE: "\x1b[2Jecr"}})
+    for options in ([], ["--fix"]):
+        result = healthy.run("doctor", *options, PRIVATE)
+        assert b"\x1b" not in result.stdout + result.stderr
+        assert "asks" in result.out
+
+
 def test_a_store_that_asks_this_helper_is_enough(healthy: Helper) -> None:
     """A host without an entry of its own is asked of the store."""
     write_config(healthy, {"credsStore": "ecr"})

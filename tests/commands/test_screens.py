@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.aws.test_sources import no_sso_login, sso_session
 from tests.e2e.rig import OTHER, PRIVATE
 from tests.loopback import Fault, Loopback
 from tests.support.helper import Authority, Helper, Result
@@ -74,6 +75,13 @@ def one_denied(helper: Helper, aws: Loopback) -> None:
     aws.faults["ecr-public"] = Fault("denied")
 
 
+def expired(helper: Helper, aws: Loopback) -> None:
+    """Have a login to IAM Identity Center that has expired, and a login of Docker's beside it."""
+    sso_session(helper, aws)
+    no_sso_login(helper, aws)
+    docker(helper, credHelpers={PRIVATE: "ecr"}, auths={PRIVATE: {"auth": "c2VjcmV0"}})
+
+
 SCENES = {
     "configure": Scene("configure", nothing),
     "configure-profiles": Scene("configure --profiles", profiles),
@@ -82,6 +90,8 @@ SCENES = {
     "status-empty": Scene("status", nothing),
     "warm": Scene("warm", one_denied),
     "clear": Scene("clear", tokens),
+    "doctor": Scene(f"doctor {PRIVATE}", expired),
+    "doctor-fix": Scene(f"doctor --fix --yes {PRIVATE}", expired),
 }
 
 
@@ -97,9 +107,10 @@ def shown(helper: Helper, scene: Scene, columns: int | None, **env: str) -> Resu
 @contextlib.contextmanager
 def arranged(helper: Helper, aws: Loopback, scene: Scene) -> Iterator[None]:
     """Have what a scene finds, and nothing of it afterwards."""
+    env = dict(helper.env)
     scene.arrange(helper, aws)
     yield
-    aws.token_life = LIFE
+    helper.env, aws.token_life = env, LIFE
     aws.faults.clear()
     for path in helper.home.iterdir():
         if path.name != "bin":
@@ -115,7 +126,8 @@ def test_the_screen_of_a_command(name: str, helper: Helper, aws: Loopback) -> No
             result = shown(helper, scene, columns, TERM="dumb")
         assert "\x1b" not in result.out
         for line in result.out.splitlines():
-            assert len(line) <= (columns or 10_000) or "fix: " in line or len(line.split()) == 1
+            is_command = line.strip().startswith(("fix: ", "docker-credential-ecr configure "))
+            assert len(line) <= (columns or 10_000) or is_command or len(line.split()) == 1
         where = f"at {columns} columns" if columns else "piped"
         parts.append(f"\n--- {where}, exit status {result.status}\n")
         parts.append(result.out.replace(str(helper.home), HOME))

@@ -25,6 +25,8 @@ PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 COLUMNS = 110
 PROGRAM = "docker-credential-ecr"
 _FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)  # which would be fetched from elsewhere
+# What docker says of a layer before the end; on a terminal the end takes its place.
+_ON_THE_WAY = re.compile(r"(?m)^[0-9a-f]{12}: (?!Pull complete).*\n")
 _TEXTS = re.compile(r"<text [^>]*>(.*?)</text>")
 
 
@@ -86,7 +88,7 @@ def pull(user: User) -> str:
     user.config.unlink()
     user.variables |= {"AWS_REGION": "eu-west-1", "COLUMNS": str(COLUMNS), "TERM": "xterm"}
     configured = user.run("script", "-qec", f"{PROGRAM} configure", "/dev/null").stdout
-    pulled = user.docker("pull", image).stdout
+    pulled = _ON_THE_WAY.sub("", user.docker("pull", image).stdout)
     session = typed(PROGRAM, "configure") + configured + typed("docker", "pull", image) + pulled
     return session.replace("\r\n", "\n").replace(str(user.home), HOME)
 

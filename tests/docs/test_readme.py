@@ -14,9 +14,9 @@ from ecr_credential_helper.commands.hosts import host_in
 from ecr_credential_helper.settings import target_of
 from tests.e2e.rig import OTHER, PRIVATE
 from tests.loopback import Loopback
-from tests.support.helper import EXECUTABLE, Helper
-from tests.support.needs import SYSTEM_PATH
+from tests.support.helper import EXECUTABLE, Authority, Helper
 from tests.support.readme import README, blocks, text_of, transcript
+from tests.support.stage import HOME, stage
 
 PACKAGE = Path(ecr_credential_helper.__file__).parent
 STALE = {"auths": {PRIVATE: {"auth": "c2VjcmV0"}}}
@@ -38,26 +38,23 @@ def test_install_configure_and_pull_come_before_line_30() -> None:
 
 @pytest.mark.parametrize("block", TRANSCRIPTS, ids=lambda block: block.heading)
 def test_what_a_command_prints_is_what_is_shown(
-    helper: Helper, aws: Loopback, block: tuple[str, str, str]
+    aws: Loopback, authority: Authority, block: tuple[str, str, str]
 ) -> None:
-    """Line by line, but for where a path makes it wrap."""
-    aws.token_life = 43190.0
-    helper.env["PATH"] = f"{EXECUTABLE.parent}:{SYSTEM_PATH}"
-    helper.env["AWS_REGION"] = "eu-west-1"
-    del helper.env["AWS_ECR_CACHE_DIR"]
-    if config := CONFIGS.get(block[0]):
-        (helper.home / ".docker").mkdir()
-        (helper.home / ".docker" / "config.json").write_text(json.dumps(config))
-    (helper.home / ".aws").mkdir()
-    if block[0] == "configure --profiles":
-        (helper.home / ".aws" / "config").write_text(text_of(block[0], "ini"))
-    for command, shown in transcript(block[2]):
-        program, *arguments = shlex.split(command)
-        assert program == EXECUTABLE.name
-        result = helper.run(*arguments)
-        assert result.err == ""
-        printed = result.out.replace(str(helper.home), "/home/you")
-        assert printed.split() == shown.split()
+    """To the letter, wrapped as it is for 80 columns."""
+    with stage(aws, authority) as helper:
+        aws.token_life = 43190.0
+        if config := CONFIGS.get(block[0]):
+            (helper.home / ".docker").mkdir()
+            (helper.home / ".docker" / "config.json").write_text(json.dumps(config))
+        if block[0] == "configure --profiles":
+            (helper.home / ".aws").mkdir()
+            (helper.home / ".aws" / "config").write_text(text_of(block[0], "ini"))
+        for command, shown in transcript(block[2]):
+            program, *arguments = shlex.split(command)
+            assert program == EXECUTABLE.name
+            result = helper.run(*arguments)
+            assert result.err == ""
+            assert result.out.replace(str(helper.home), HOME) == shown
 
 
 def test_the_config_json_that_is_shown_is_what_configure_makes(tmp_path: Path) -> None:
