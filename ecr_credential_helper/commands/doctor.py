@@ -19,7 +19,7 @@ from ecr_credential_helper.errors import HelperError, printable
 from . import docker_checks
 from .docker_checks import FAIL, PASS, WARN, Case, Finding, Repair
 from .docker_config import directory
-from .screen import BOLD, GREEN, RED, YELLOW, Screen, as_json
+from .screen import GREEN, RED, YELLOW, Screen, as_json, is_command
 
 _COLOURS = {PASS: GREEN, WARN: YELLOW, FAIL: RED}
 
@@ -141,7 +141,7 @@ def _repaired(
 def _offer(finding: Finding, repair: Repair, screen: Screen, *, yes: bool) -> bool:
     """Show a fix, and do it if it is agreed to; return whether it was done."""
     screen.say(screen.lines(printable(f"{finding.check}: {finding.found}"), rest="  "))
-    screen.say(f"  {screen.paint(printable(repair.command), BOLD)}")
+    screen.say(f"  {printable(repair.command)}")
     if not yes and not screen.agreed("  do this?"):
         return False
     try:
@@ -185,5 +185,5 @@ def _verdict(found: list[Finding], screen: Screen, *, whole: bool) -> str:
         result = f"a pull breaks at {first.check}"
     else:
         result = f"failed: {len(failures)}, warnings: {len(warnings)}"
-    is_command = first.repair or first.fix.startswith(("sudo ", screen.name))
-    return screen.lines(f"{result}; first {'run ' if is_command else ''}{printable(first.fix)}")
+    fix = printable(first.fix)
+    return screen.lines(f"{result}; first {'run ' if is_command(fix) else ''}{fix}")

@@ -26,14 +26,15 @@ class Screen:
     """Where the output of a command is shown.
 
     `name` is what this program was called by; `colour` says whether the output may have colours;
-    `width` is the number of columns that it is wrapped to. With None what is wrapped is wrapped for
-    80 columns, and a row of a table is one line, for `grep` and the like.
+    `width` is the number of columns that it is wrapped to, 0 if the terminal does not know. With
+    None there is no terminal: what is wrapped is wrapped for 80 columns, and a row of a table is
+    one line, for `grep` and the like.
     """
 
     def __init__(self, name: str, *, colour: bool = False, width: int | None = None) -> None:
         self.name = name
         self._width = max(width or _WIDTH, _NARROWEST)
-        self._table_width = self._width if width else _UNBOUND
+        self._row_width = _UNBOUND if width is None else self._width
         self._colour = colour
 
     @property
@@ -69,7 +70,7 @@ class Screen:
             table.add_row(*map(Text.from_ansi, row))
         console = Console(
             file=io.StringIO(),
-            width=self._table_width,
+            width=self._row_width,
             force_terminal=self._colour,
             color_system="standard" if self._colour else None,
             highlight=False,
@@ -78,7 +79,7 @@ class Screen:
             console.print(table, crop=False)
         lines = [line.rstrip() for line in drawn.get().splitlines()]
         widest = max(Text.from_ansi(line).cell_len for line in lines)
-        if max(narrowest, widest) > self._table_width:
+        if max(narrowest, widest) > self._row_width:
             return "".join(self._paragraph(header, row) for row in rows)
         return "".join(f"{line}\n" for line in lines)
 
@@ -116,9 +117,8 @@ class Screen:
 
     def fix(self, text: str, indent: str) -> str:
         """Return the fix, after `indent`; a command stays on one line, so that it can be copied."""
-        text = f"fix: {text}"
-        command = text.startswith(("fix: sudo ", "fix: docker-credential-"))
-        return indent + text if command else self.lines(text, indent, indent)
+        said = f"fix: {text}"
+        return indent + said if is_command(text) else self.lines(said, indent, indent)
 
     def cut(self, text: str, indent: int) -> str:
         """Return the beginning of `text` that fits into one line, `indent` columns from its start.
@@ -126,7 +126,7 @@ class Screen:
         What follows a semicolon explains more than a passed check needs.
         """
         text = text.partition(";")[0]
-        room = self._table_width - indent
+        room = self._row_width - indent
         return text if len(text) <= room else f"{text[: room - 1].rstrip()}…"
 
     def say(self, text: str) -> None:
@@ -154,6 +154,11 @@ class Screen:
         pairs = zip(header[1:], row[1:], strict=True)
         rest = (self.lines(f"{name}: {cell}", "    ", "      ") for name, cell in pairs if cell)
         return "".join(f"{line}\n" for line in (row[0], *rest))
+
+
+def is_command(fix: str) -> bool:
+    """Whether a fix is a command to type, and not a sentence."""
+    return fix.startswith(("docker-credential-", "sudo ", "ln -s ", "chmod "))
 
 
 def duration(seconds: float) -> str:

@@ -29,6 +29,7 @@ from tests.aws.test_sources import (
     source_profile,
     without_keys,
 )
+from tests.commands.test_doctor import LOGIN, with_docker
 from tests.e2e.rig import PRIVATE
 from tests.loopback import ACCOUNT, Fault, Loopback
 from tests.support import needs
@@ -535,11 +536,14 @@ def test_a_helper_that_docker_cannot_find_is_warned_of(helper: Helper, config: P
     assert config.exists()
 
 
-def test_a_login_in_the_environment_is_warned_of(helper: Helper, config: Path) -> None:
+def test_a_login_in_the_environment_is_warned_of(
+    helper: Helper, config: Path, tmp_path: Path
+) -> None:
     """Docker takes it before any helper; a login to another registry does no harm."""
-    logins = {host: json.dumps({"auths": {host: {"auth": "x"}}}) for host in (PRIVATE, HUB)}
+    with_docker(helper, tmp_path, "Docker version 29.1.5, build 1234567")
+    logins = {host: json.dumps({"auths": {host: {"auth": LOGIN}}}) for host in (PRIVATE, HUB)}
     mine = helper.run("configure", PRIVATE, env={"DOCKER_AUTH_CONFIG": logins[PRIVATE]})
-    assert "fix: take it out of DOCKER_AUTH_CONFIG" in told(mine)
+    assert "fix: take that login out of DOCKER_AUTH_CONFIG" in told(mine)
     assert helper.run("configure", PRIVATE, env={"DOCKER_AUTH_CONFIG": logins[HUB]}).err == ""
     assert "unset" in helper.run("configure", PRIVATE, env={"DOCKER_AUTH_CONFIG": "{"}).err
     assert config.exists()
