@@ -112,8 +112,8 @@ def follower(rig: Rig, aws: Loopback, **variables: str) -> Follower:
 
 @pytest.fixture
 def reader(rig: Rig, aws: Loopback) -> Follower:
-    """Give a test somebody with AWS credentials who has no config.json yet."""
-    somebody = follower(rig, aws)
+    """Give a test somebody with AWS credentials and a region who has no config.json yet."""
+    somebody = follower(rig, aws, AWS_REGION="eu-west-1")
     somebody.variables |= aws.environment(with_keys=True)
     return somebody
 
