@@ -1,6 +1,5 @@
 """Version, help, usage and the name of the program: what needs no registry."""
 
-import os
 import subprocess
 
 import pytest
@@ -16,6 +15,7 @@ from tests.support.answers import (
     assert_silent_failure,
 )
 from tests.support.helper import Helper
+from tests.support.terminal import on_a_terminal
 
 
 @pytest.mark.parametrize("verb", ["version", "--version", "-v"])
@@ -61,14 +61,8 @@ def test_a_person_who_only_types_the_name_is_not_kept_waiting(helper: Helper) ->
 
 def test_on_a_terminal_the_name_alone_shows_the_help(helper: Helper) -> None:
     """A person sees the commands; what reads a pipe gets the line of the protocol."""
-    whole, end = os.openpty()
-    with helper.popen(stdout=end) as running:
-        os.close(end)
-        shown = os.read(whole, 4096).decode().replace("\r\n", "\n")
-        os.close(whole)
-        _, said = running.communicate(timeout=60)
-    assert (running.returncode, said) == (0, b"")
-    assert shown == helper.run("--help").out
+    shown = on_a_terminal(helper)
+    assert (shown.status, shown.out) == (0, helper.run("--help").out)
 
 
 @pytest.mark.parametrize(
