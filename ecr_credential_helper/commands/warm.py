@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ecr_credential_helper import protocol
 from ecr_credential_helper.context import Context
-from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.errors import HelperError, printable
 from ecr_credential_helper.settings import hosts_named
 from ecr_credential_helper.system.processes import own_command
 from ecr_credential_helper.tokens.cache import Key, NoCache
@@ -127,12 +127,14 @@ def _message_and_hint(said: str) -> tuple[str, str]:
 
 def _cells(outcome: Outcome, now: float, screen: Screen) -> list[str]:
     """Return the cells for one host."""
+    host = printable(outcome.host)
     if outcome.expires is None:
-        return [outcome.host, screen.paint("failed", RED)]
-    return [outcome.host, screen.paint("good", GREEN) + f" for {duration(outcome.expires - now)}"]
+        return [host, screen.paint("failed", RED)]
+    return [host, screen.paint("good", GREEN) + f" for {duration(outcome.expires - now)}"]
 
 
 def _why(outcome: Outcome, screen: Screen) -> str:
     """Return the lines that say why there is no token for a host, and what to do."""
-    text = f"\n{screen.lines(f'{outcome.host}: {outcome.message}', '', '  ')}\n"
+    said = printable(f"{outcome.host}: {outcome.message}")
+    text = f"\n{screen.lines(said, '', '  ')}\n"
     return text + (f"{screen.lines(f'hint: {outcome.hint}', '  ', '  ')}\n" if outcome.hint else "")

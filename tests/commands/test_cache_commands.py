@@ -342,6 +342,14 @@ def test_warm_with_no_host_takes_all_that_docker_asks_for(helper: Helper, aws: L
     assert len(aws.calls) == calls
 
 
+def test_a_host_that_would_draw_on_the_terminal_does_not(helper: Helper) -> None:
+    """It comes from config.json, which others may write for a project."""
+    configured(helper, {"\x1b[2Jhost": "ecr"})
+    result = helper.run("warm")
+    assert (result.status, b"\x1b" in result.stdout + result.stderr) == (1, False)
+    assert "host: " in result.out
+
+
 def test_warm_looks_where_docker_does(helper: Helper) -> None:
     """As configure and doctor do."""
     configured(helper, {PRIVATE: "ecr"})
