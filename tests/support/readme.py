@@ -1,10 +1,11 @@
-"""The code blocks of the README, so that tests can run what it tells people to do."""
+"""The code blocks of the README and other pages, so that tests run what they tell people to do."""
 
 import re
 from pathlib import Path
 from typing import NamedTuple
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+TOP = Path(__file__).resolve().parents[2]
+README = TOP / "README.md"
 
 
 class Block(NamedTuple):
@@ -15,20 +16,20 @@ class Block(NamedTuple):
     text: str
 
 
-def blocks() -> list[Block]:
-    """Return every fenced block, in order."""
+def blocks(page: Path = README) -> list[Block]:
+    """Return every fenced block of a page, in order."""
     found = []
     heading = ""
-    parts = re.split(r"^```(\w*)\n(.*?)^```$", README.read_text(), flags=re.MULTILINE | re.DOTALL)
+    parts = re.split(r"^```(\w*)\n(.*?)^```$", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     for prose, language, text in zip(parts[::3], parts[1::3], parts[2::3], strict=False):
         heading = ([heading, *re.findall(r"^#+ (.*)$", prose, re.MULTILINE)])[-1]
         found.append(Block(heading, language, text))
     return found
 
 
-def text_of(heading: str, language: str) -> str:
+def text_of(heading: str, language: str, page: Path = README) -> str:
     """Return the text of the only block of a language below a heading."""
-    (text,) = (block.text for block in blocks() if block[:2] == (heading, language))
+    (text,) = (block.text for block in blocks(page) if block[:2] == (heading, language))
     return text
 
 
