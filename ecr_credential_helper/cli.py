@@ -15,7 +15,14 @@ import time
 
 from . import __version__, protocol, verbs
 from .context import Context
-from .errors import CredentialsNotFound, HelperError, ProtocolError, as_helper_error, printable
+from .errors import (
+    CredentialsNotFound,
+    HelperError,
+    NoHeaders,
+    ProtocolError,
+    as_helper_error,
+    printable,
+)
 from .system.environment import settle_home, settle_search_path
 
 _CHUNK = 64 * 1024
@@ -145,13 +152,13 @@ def _failure(name: str, error: HelperError, arguments: list[str]) -> str:
         if error.hint:
             _tell(f"hint: {error.hint}")
         return f"{error.message}\n"
-    is_command = _is_command(arguments)
-    if is_command or isinstance(error, CredentialsNotFound):
+    stderr_alone = _is_command(arguments) or isinstance(error, NoHeaders)
+    if stderr_alone or isinstance(error, CredentialsNotFound):
         if error.message:
             _tell(f"{name}: {error.message}")
         if error.hint:
             _tell(f"hint: {error.hint}")
-        return "" if is_command else f"{protocol.CREDENTIALS_NOT_FOUND}\n"
+        return "" if stderr_alone else f"{protocol.CREDENTIALS_NOT_FOUND}\n"
     # The cause is in the hint too: `docker pull` before Docker 29 drops a helper's stdout, and a
     # person would be left with "no basic auth credentials".
     _tell(f"hint: {error.hint} ({error.message})" if error.hint else f"hint: {error.message}")

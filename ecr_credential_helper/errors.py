@@ -109,6 +109,10 @@ class CredentialsNotFound(HelperError):  # noqa: N818 - the name the protocol gi
         super().__init__(message, hint)
 
 
+class NoHeaders(HelperError):  # noqa: N818 - it is what the caller gets
+    """No answer to a request of the other protocol, whose errors go to stderr alone."""
+
+
 class NoAWSCredentials(CredentialsNotFound):
     """botocore's credential chain found no AWS credentials."""
 

@@ -4,7 +4,7 @@ import os
 
 from . import protocol
 from .context import Context
-from .errors import CredentialsNotFound, Denied, HelperError, as_helper_error
+from .errors import CredentialsNotFound, Denied, HelperError, NoHeaders, as_helper_error
 from .registry import host_of, registry_of
 from .tokens.cache import AGING, DEAD, FRESH, Entry, Key
 
@@ -16,15 +16,26 @@ SHORT_PATIENCE = 3.0  # seconds in which AWS is asked again while there is a tok
 
 _KUBELET = "CredentialProviderRequest"
 _KUBELET_HINT = "give this provider the argument kubelet: `args: [kubelet]` in its configuration"
+_BAZEL_HINT = (
+    "name this helper for hosts of ECR alone: --credential_helper=HOST=docker-credential-ecr"
+)
 _STAGES = ("fresh in the cache", "aging in the cache", "late in the cache", "not in the cache")
 
 
 def get(request: bytes, context: Context) -> str:
     """Return the answer of `get` for the server URL in `request`.
 
+    A JSON object with a URI in it is a request of the other protocol (`bazel_protocol`).
+
     Raises CredentialsNotFound if the host is not ECR, if there are no AWS credentials, or if a
     public registry's token cannot be had; HelperError with the cause if a private one's cannot.
     """
+    if request.lstrip().startswith(b"{"):
+        from .bazel_protocol import uri_of
+
+        uri = uri_of(request)
+        if uri is not None:
+            return _headers(uri, context)
     server_url = protocol.decode_server_url(request)
     host = host_of(server_url)
     if host is None:
@@ -34,18 +45,45 @@ def get(request: bytes, context: Context) -> str:
     return protocol.encode_credentials(server_url, token_of(host, context).token)
 
 
-def token_of(host: str, context: Context) -> Entry:
+def token_of(host: str, context: Context, seconds: float | None = None) -> Entry:
     """Return a token for `host`, from the cache if it may be served from there, else from AWS.
 
-    Raises what `get` raises.
+    AWS has `seconds` for its answer, by default as many as in all other cases; AWS_ECR_TIMEOUT goes
+    before both. Raises what `get` raises.
     """
     key = Key(host, context.identity)
     entry = context.cache.load(key, served=context.clock())
     stage = entry.stage(context.clock(), key) if entry else DEAD
     context.note(f"get {host}: {_STAGES[stage]}")
     if entry is None or not (stage == FRESH or (stage == AGING and _refresh(key, context))):
-        entry = _renewed(key, entry if stage != DEAD else None, context)
+        entry = _renewed(key, entry if stage != DEAD else None, context, seconds)
     return entry
+
+
+def _headers(uri: str, context: Context) -> str:
+    """Return the answer of the other protocol: the header with user and token for `uri`.
+
+    For ECR Public, whose images anybody may pull, it is the answer without a header where no token
+    can be had. Raises NoHeaders with the cause of everything else.
+    """
+    from . import bazel_protocol as bazel
+
+    try:
+        host = bazel.https_host_of(uri)
+        public = _is_public(host)
+        if not bazel.takes_headers(uri, public=public):
+            return bazel.NO_HEADERS
+        try:
+            entry = token_of(host, context, bazel.SECONDS)
+        except CredentialsNotFound as cause:
+            if not public:
+                raise
+            context.tell(f"{cause.message}; going on without credentials")
+            return bazel.NO_HEADERS
+    except Exception as cause:
+        error = as_helper_error(cause)
+        raise NoHeaders(error.message, error.hint) from cause
+    return bazel.encode_headers(entry.token, entry.expires)
 
 
 def store(request: bytes, context: Context) -> str:
@@ -158,6 +196,20 @@ def _target(host: str | None) -> "Target | None":
     return target_of(host) if host else None
 
 
+def _is_public(host: str) -> bool:
+    """Whether a registry is ECR Public.
+
+    Raises HelperError if `host` is no registry, or on a mistake in the settings file.
+    """
+    registry = registry_of(host)
+    if registry is None:
+        target = _target(host)
+        if target is None:
+            raise HelperError(f"{host} is no registry of Amazon ECR", _BAZEL_HINT)
+        registry = target.registry
+    return registry.public
+
+
 def _target_of_get(host: str) -> "Target | None":
     """Return what `_target` does.
 
@@ -180,7 +232,7 @@ def _refresh(key: Key, context: Context) -> bool:
     return start(key, context.cache, context.clock)
 
 
-def _renewed(key: Key, entry: Entry | None, context: Context) -> Entry:
+def _renewed(key: Key, entry: Entry | None, context: Context, seconds: float | None) -> Entry:
     """Return a new token for the host of `key`; if AWS gives none, that in `entry` while it lives.
 
     Where there is one, AWS is not asked again for long. An answer that refuses (Denied) is raised
@@ -194,7 +246,8 @@ def _renewed(key: Key, entry: Entry | None, context: Context) -> Entry:
     try:
         target = _target_of_get(key.subject)
         if target:
-            return context.fetch(target, Deadline(patience=SHORT_PATIENCE if entry else None))
+            patience = SHORT_PATIENCE if entry else None
+            return context.fetch(target, Deadline(seconds, patience=patience))
         error: HelperError = CredentialsNotFound()
     except Exception as cause:  # noqa: BLE001 - whatever it is, a cached token is still good
         error = as_helper_error(cause)

@@ -22,7 +22,7 @@ LAYERS = (
     {"context"},
     {"tokens"},
     {"aws"},
-    {"settings", "protocol"},
+    {"settings", "protocol", "bazel_protocol"},
     {"system"},
     {"registry", "errors"},
     {""},  # the package itself: its version

@@ -21,23 +21,24 @@ _BEAT = 0.25
 
 
 class Deadline:
-    """The moment by which AWS must answer: `seconds` after it was created.
+    """The moment by which AWS must answer: `seconds` after it was created, 25 by default.
 
-    That is AWS_ECR_TIMEOUT, or `at_least` if that is more. What may pass is tried again for at most
-    `patience` seconds; by default until the deadline. `beat` is called four times a second while
-    something is waited for.
+    AWS_ECR_TIMEOUT takes their place, and `at_least` if that is more. What may pass is tried again
+    for at most `patience` seconds; by default until the deadline. `beat` is called four times a
+    second while something is waited for.
 
     Raises HelperError if AWS_ECR_TIMEOUT is not a number of seconds.
     """
 
     def __init__(
         self,
+        seconds: float | None = None,
         *,
         at_least: float = 0.0,
         patience: float | None = None,
         beat: "Callable[[], None]" = lambda: None,
     ) -> None:
-        self.seconds = max(_seconds(), at_least)
+        self.seconds = max(_seconds(seconds or _DEFAULT), at_least)
         self.beat = beat
         self._start = time.monotonic()
         self.patience = self.seconds if patience is None else min(patience, self.seconds)
@@ -102,9 +103,9 @@ class Deadline:
         return in_time[0]
 
 
-def _seconds() -> float:
+def _seconds(default: float) -> float:
     """Return how many seconds AWS may take in total. Raises HelperError on a bad setting."""
-    text = os.environ.get("AWS_ECR_TIMEOUT") or str(_DEFAULT)
+    text = os.environ.get("AWS_ECR_TIMEOUT") or str(default)
     try:
         seconds = float(text)
     except ValueError:

@@ -4,12 +4,14 @@ Each names the public file that it was read from. What matters is what they do d
 words for the host, and how they end them.
 """
 
+import base64
 import json
+import re
 
 import pytest
 
 from tests.loopback import ACCOUNT, Fault, Loopback
-from tests.support.helper import Helper
+from tests.support.helper import Helper, Result
 
 HOST = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com"
 OTHER = "444455556666.dkr.ecr.us-east-1.amazonaws.com"
@@ -22,8 +24,9 @@ RULES_OCI = "bazel-contrib/rules_oci oci/private/authn.bzl"
 NOMAD = "hashicorp/nomad drivers/docker/utils.go"
 BAZEL = (
     "bazelbuild/bazel src/main/java/com/google/devtools/build/lib/authandtls/credentialhelper/"
-    "CredentialHelper.java"
+    "{CredentialHelper,GetCredentialsResponse}.java"
 )
+RULES_IMG = "bazel-contrib/rules_img img_tool/pkg/auth/credential/credentialhelper.go"
 
 
 def assert_login(answer: dict[str, str], aws: Loopback) -> None:
@@ -68,10 +71,33 @@ def test_rules_oci_sends_the_raw_key(helper: Helper, aws: Loopback, line: str) -
     assert answer["ServerURL"] == line.strip()
 
 
-@pytest.mark.client("Bazel", 'its own protocol, `get` of `{"uri": ...}`, is refused', source=BAZEL)
-def test_bazels_own_protocol_is_not_ours(helper: Helper, aws: Loopback) -> None:
-    """`--credential_helper` speaks JSON with headers: it is refused, and no token goes out."""
-    result = helper.get(json.dumps({"uri": f"https://{HOST}/v2/"}))
+def login_in_header(result: Result) -> tuple[str, str]:
+    """Return user and password in the header Authorization of an answer of Bazel's protocol."""
+    (header,) = result.answer["headers"]["Authorization"]
+    kind, _, login = header.partition(" ")
+    assert kind == "Basic"
+    user, _, password = base64.b64decode(login, validate=True).decode().partition(":")
+    return user, password
 
-    assert (result.status, result.out) == (1, f"{NOT_FOUND}\n")
-    assert aws.calls == []
+
+@pytest.mark.client("Bazel", '`get` of `{"uri": ...}`, its own protocol', source=BAZEL)
+def test_bazel_takes_headers(helper: Helper, aws: Loopback) -> None:
+    """It wants an object whose headers are lists of strings, and a time without a fraction."""
+    result = helper.get(
+        json.dumps({"uri": f"https://{HOST}/v2/app/blobs/x"}, separators=(",", ":"))
+    )
+    assert (result.status, result.err) == (0, "")
+    assert login_in_header(result) == ("AWS", next(iter(aws.issued)))
+    pattern = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)"
+    assert re.fullmatch(pattern, result.answer["expires"], re.ASCII)
+
+    result = helper.get(json.dumps({"uri": "https://bcr.bazel.build/modules"}))
+    assert (result.status, result.out) == (1, "")
+    assert "bcr.bazel.build" in result.err  # it shows stderr
+
+
+@pytest.mark.client("rules_img", '`get` of `{"uri": HOST}`, in Bazel\'s protocol', source=RULES_IMG)
+def test_rules_img_sends_a_bare_host(helper: Helper, aws: Loopback) -> None:
+    """It takes user and password out of the header, and goes on without where there is none."""
+    assert login_in_header(helper.get(json.dumps({"uri": HOST}))) == ("AWS", next(iter(aws.issued)))
+    assert helper.get(json.dumps({"uri": "public.ecr.aws"})).answer == {}

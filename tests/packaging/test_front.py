@@ -597,6 +597,21 @@ def test_a_warm_get_needs_no_python(warm: Helper, fronts: Fronts, server_url: st
     assert warm.files() == before
 
 
+def test_a_request_of_bazels_is_handed_over(warm: Helper, fronts: Fronts) -> None:
+    """However it is spelled, and though there is a token for its host."""
+    uri = f"https://{HOST}/v2/"
+    spellings = f'{{"uri":"{uri}"}}', f' {{ "uri": "{HOST}" }}\n', f"\t\n{{{HOST}}}", "{}", "{"
+    for text in spellings:
+        expected = warm.get(text)
+        warm.executable = fronts.alone
+        assert warm.get(text).stdout.startswith(SORRY)
+        warm.executable = fronts.sanitized
+        assert warm.get(text) == expected
+        warm.executable = fronts.python
+        assert warm.get(text) == expected
+    assert warm.get(spellings[0]).answer["headers"]["Authorization"]
+
+
 @pytest.mark.parametrize("hours", [0.9, 1.1, 9, -0.9, -1.1, -1e5])
 def test_the_use_of_an_entry_is_noted(warm: Helper, fronts: Fronts, hours: float) -> None:
     """In its time of access, at most once an hour; nothing else of the file is changed."""
