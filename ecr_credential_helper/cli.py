@@ -27,7 +27,9 @@ from .system.environment import settle_home, settle_search_path
 
 _CHUNK = 64 * 1024
 _INTERRUPTED = 130
-_COMMANDS = ("configure", "status", "doctor", "warm", "clear", "get-login-password", "kubelet")
+_COMMANDS = (
+    *("configure", "status", "doctor", "warm", "clear", "get-login-password", "auths", "kubelet"),
+)
 _told: list[str] = []  # lines for stderr, once the answer is out
 
 _PROMPT = "type the host of a registry, then Enter and Ctrl-D; Docker would send it"
@@ -53,6 +55,7 @@ Commands for people (each with --help):
   warm                fetches tokens ahead of time
   clear               drops tokens
   get-login-password  prints a token, as the AWS CLI's command does
+  auths               prints logins, for programs that take no helper
   kubelet             answers a kubelet, as its image credential provider
 """
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.errors import HelperError
 
-from . import clear, configure, doctor, get_login_password, kubelet, status, warm
+from . import auths, clear, configure, doctor, get_login_password, kubelet, status, warm
 from .screen import Screen
 
-_COMMANDS = (configure, status, doctor, warm, clear, get_login_password, kubelet)
+_COMMANDS = (configure, status, doctor, warm, clear, get_login_password, auths, kubelet)
 
 
 def run(
@@ -38,7 +38,8 @@ def run(
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     chosen_width = os.environ.get("COLUMNS", "")  # it goes before the terminal's, as in argparse
     width = int(chosen_width) if chosen_width.isdecimal() else columns
-    screen = Screen(name, colour=columns is not None and not plain, width=width)
+    terminal = columns is not None
+    screen = Screen(name, colour=terminal and not plain, width=width, is_terminal=terminal)
     try:
         text, exit_status = chosen.run(chosen, context, screen)
     except HelperError as error:

@@ -243,8 +243,7 @@ def _warn(config: DockerConfig, context: Context, screen: Screen) -> None:
 
 def _tell(said: str, fix: str, context: Context, screen: Screen) -> None:
     """Tell something with what to do about it, on stderr."""
-    before = " " * len(f"{screen.name}: ")  # which `tell` puts before the text
-    context.tell(f"{screen.lines(said, before).removeprefix(before)}\n{screen.fix(fix, '')}")
+    context.tell(f"{screen.after_name(said)}\n{screen.fix(fix, '')}")
 
 
 def _diff(change: Change, config: DockerConfig, screen: Screen) -> list[str]:

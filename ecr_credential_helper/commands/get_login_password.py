@@ -4,15 +4,13 @@ import argparse
 from typing import Any
 
 from ecr_credential_helper.context import Context
-from ecr_credential_helper.errors import Denied, HelperError
 from ecr_credential_helper.registry import PUBLIC_REGION, Registry
 from ecr_credential_helper.settings import Target
-from ecr_credential_helper.system.deadline import Deadline
-from ecr_credential_helper.tokens.cache import DEAD, Key
+from ecr_credential_helper.tokens.cache import Key
 from ecr_credential_helper.tokens.identity import with_target
-from ecr_credential_helper.verbs import SHORT_PATIENCE
 
 from . import present
+from .lasting import lasting_token
 from .screen import Screen
 
 
@@ -38,26 +36,6 @@ def run(arguments: argparse.Namespace, context: Context, _: Screen) -> tuple[str
         registry = Registry("", service="ecr-public", region=PUBLIC_REGION)
     else:
         registry = Registry("", region=present.region(arguments.region, arguments.profile))
-    return _token(Target(registry, arguments.profile), context) + "\n", 0
-
-
-def _token(target: Target, context: Context) -> str:
-    """Return a token for `target`; if AWS cannot be reached, a cached one that has not expired.
-
-    A login lasts only as long as its token, so a token past half its lifetime is renewed first.
-
-    Raises HelperError.
-    """
-    key = Key(target.registry.scope, with_target(context.identity, target))
-    entry = context.cache.load(key)
-    if entry and entry.stage(context.clock(), key) == DEAD:
-        entry = None
-    try:
-        entry = context.fetch(target, Deadline(patience=SHORT_PATIENCE if entry else None))
-    except Denied:
-        raise
-    except HelperError as error:
-        if entry is None or entry.stage(context.clock(), key) == DEAD:
-            raise
-        context.tell(f"{error.message}; the token in the cache is still valid")
-    return entry.token
+    target = Target(registry, arguments.profile)
+    key = Key(registry.scope, with_target(context.identity, target))
+    return f"{lasting_token(target, key, context)}\n", 0

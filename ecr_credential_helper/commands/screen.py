@@ -25,14 +25,23 @@ _MINUTE, _HOUR = 60, 3600
 class Screen:
     """Where the output of a command is shown.
 
-    `name` is what this program was called by; `colour` says whether the output may have colours;
+    `name` is what this program was called by; `is_terminal` says whether a person may be looking
+    at it, `colour` whether the output may have colours;
     `width` is the number of columns that it is wrapped to, 0 if the terminal does not know. With
     None there is no terminal: what is wrapped is wrapped for 80 columns, and a row of a table is
     one line, for `grep` and the like.
     """
 
-    def __init__(self, name: str, *, colour: bool = False, width: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        colour: bool = False,
+        width: int | None = None,
+        is_terminal: bool = False,
+    ) -> None:
         self.name = name
+        self.is_terminal = is_terminal
         self._width = max(width or _WIDTH, _NARROWEST)
         self._row_width = _UNBOUND if width is None else self._width
         self._colour = colour
@@ -114,6 +123,11 @@ class Screen:
             break_long_words=False,
             break_on_hyphens=False,
         )
+
+    def after_name(self, text: str) -> str:
+        """Return `text` wrapped to come after the program's name, which `tell` puts before it."""
+        before = " " * len(f"{self.name}: ")
+        return self.lines(text, before).removeprefix(before)
 
     def fix(self, text: str, indent: str) -> str:
         """Return the fix, after `indent`; a command stays on one line, so that it can be copied."""

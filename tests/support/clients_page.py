@@ -83,8 +83,8 @@ ABSENT = """\
 - kaniko: the project is archived; of its forks the module proxy served one, which does not build
   with the libraries of the others. It finds a helper by crane's library.
 - Nomad: the Docker driver is a part of its server, which is too large to be built for this.
-- Bazel, rules_img, rules_oci, testcontainers-dotnet: in none of the registries that the clients come
-  from; npm and Debian have Bazel 2 and 4, which know no such helper.
+- Bazel, rules_img, rules_oci, testcontainers-dotnet: in none of the registries that the clients
+  come from; npm and Debian have Bazel 2 and 4, which know no such helper.
 
 """
 
