@@ -16,7 +16,7 @@ from tests.support.helper import EXECUTABLE
 from tests.support.needs import SYSTEM_PATH, built, installed
 from tests.support.readme import TOP, Block, blocks
 
-from .rig import PRIVATE, Rig
+from .rig import OTHER, PRIVATE, Rig
 from .users import User
 
 PAGE = TOP / "docs" / "other-tools.md"
@@ -100,6 +100,12 @@ def kinds_in(manifests: str, somebody: Somebody) -> list[str]:
     return somebody.rig.run(built("go", "manifests"), stdin=manifests).stdout.split()
 
 
+def login_in(secret: str, image: str, somebody: Somebody) -> list[str]:
+    """Return user and password that a kubelet pulls an image with, by a Secret."""
+    found = somebody.rig.run(built("go", "manifests"), "-image", image, stdin=secret).stdout
+    return found.removesuffix("\n").split(":", 1)
+
+
 def container_of(job: dict[str, Any]) -> dict[str, Any]:
     """Return the one container that a CronJob starts."""
     (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
@@ -140,6 +146,8 @@ def test_a_cluster_outside_ec2(somebody: Somebody, aws: Loopback) -> None:
     assert renewed["metadata"] == secret["metadata"]
     assert renewed["data"] != secret["data"]
     assert aws.count("ecr", "GetAuthorizationToken") == 1
+    assert_takes(somebody, *login_in(somebody.applied(), IMAGE, somebody))
+    assert login_in(somebody.applied(), f"{OTHER}/app", somebody) == [""]
     assert_pulls(somebody, base64.b64decode(renewed["data"][".dockerconfigjson"]).decode())
 
     # What kubectl needs to apply an object that is there: to read it, and to patch it.
@@ -205,10 +213,7 @@ def test_flux(somebody: Somebody) -> None:
         "name": repository["spec"]["secretRef"]["name"],
         "namespace": repository["metadata"]["namespace"],
     }
-    logins = json.loads(base64.b64decode(secret["data"][".dockerconfigjson"]))["auths"]
-    host = repository["spec"]["image"].partition("/")[0]
-    user, password = base64.b64decode(logins[host]["auth"]).decode().split(":", 1)
-    assert_takes(somebody, user, password)
+    assert_takes(somebody, *login_in(somebody.applied(), repository["spec"]["image"], somebody))
 
 
 def test_renovate(somebody: Somebody) -> None:
@@ -258,6 +263,17 @@ def test_the_lines_for_bazel() -> None:
         flag, pattern, helper = option.split("=")
         assert (common, flag, helper) == ("common", "--credential_helper", "docker-credential-ecr")
         assert re.fullmatch(r"(\*|[-a-zA-Z0-9]+)(\.[-a-zA-Z0-9]+)+", pattern)
+
+
+def test_docker_auth_config(somebody: Somebody) -> None:
+    """Docker since 28.3 takes what is printed as it is, without a helper or a config.json."""
+    auths = somebody.follow(f"docker-credential-ecr auths {PRIVATE}").stdout
+    docker = str(built("go", "docker"))
+    bare = User(somebody.rig, docker, {"PATH": SYSTEM_PATH, "DOCKER_AUTH_CONFIG": auths})
+    bare.docker("pull", IMAGE)
+    bare.variables["DOCKER_AUTH_CONFIG"] = json.dumps({**json.loads(auths), "more": {}})
+    bare.docker("rmi", IMAGE)
+    assert bare.docker("pull", IMAGE, check=False).returncode != 0
 
 
 def test_every_block_is_run() -> None:

@@ -1,14 +1,17 @@
 // What an API server of Kubernetes makes of manifests, before it would keep them: each document on
-// stdin is decoded strictly, gets its defaults, and is validated by the server's own code.
+// stdin is decoded strictly, gets its defaults, and is validated by the server's own code. And what a
+// kubelet makes of a pull secret: with -image, the logins in one for an image are printed.
 package main
 
 import (
 	"bufio"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -23,7 +26,11 @@ import (
 	"k8s.io/kubernetes/pkg/apis/rbac"
 	_ "k8s.io/kubernetes/pkg/apis/rbac/install"
 	rbacvalidation "k8s.io/kubernetes/pkg/apis/rbac/validation"
+	"k8s.io/kubernetes/pkg/credentialprovider"
+	"k8s.io/kubernetes/pkg/credentialprovider/secrets"
 )
+
+var image = flag.String("image", "", "the image that is pulled with the secrets")
 
 func validate(object runtime.Object) field.ErrorList {
 	switch one := object.(type) {
@@ -63,7 +70,25 @@ func namespaced(namespace *string) {
 	}
 }
 
+func logins(text []byte, image string) error {
+	var secret v1.Secret
+	if err := yaml.Unmarshal(text, &secret); err != nil {
+		return err
+	}
+	none := &credentialprovider.BasicDockerKeyring{}
+	keyring, err := secrets.MakeDockerKeyring([]v1.Secret{secret}, none)
+	if err != nil {
+		return err
+	}
+	found, _ := keyring.Lookup(image)
+	for _, login := range found {
+		fmt.Printf("%s:%s\n", login.Username, login.Password)
+	}
+	return nil
+}
+
 func main() {
+	flag.Parse()
 	codecs := serializer.NewCodecFactory(legacyscheme.Scheme, serializer.EnableStrict)
 	documents := yaml.NewYAMLReader(bufio.NewReader(os.Stdin))
 	failed := false
@@ -78,12 +103,17 @@ func main() {
 		if err == nil {
 			err = validate(object).ToAggregate()
 		}
+		if err == nil && *image != "" {
+			err = logins(text, *image)
+		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			failed = true
 			continue
 		}
-		fmt.Println(kind.Kind)
+		if *image == "" {
+			fmt.Println(kind.Kind)
+		}
 	}
 	if failed {
 		os.Exit(1)
