@@ -6,8 +6,6 @@ import shutil
 import stat
 import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,15 @@ from tests.loopback import Loopback
 from tests.support.actions import ARCHITECTURES, TOKEN, Job, Used
 from tests.support.forms import MACHINE, NAME, ROOT, below, run
 from tests.support.needs import SYSTEM_PATH, installed
-from tests.support.releases import ARCHIVE, DIRECTORY, PLACE, REPOSITORY, VERSION, make_release
+from tests.support.releases import (
+    ARCHIVE,
+    DIRECTORY,
+    PLACE,
+    REPOSITORY,
+    VERSION,
+    make_release,
+    serving,
+)
 
 ACTION = ROOT / "packaging" / "github-action"
 
@@ -30,13 +36,6 @@ GH = '#!/bin/sh\nprintf "%s\\n" "$@" >"$HOME/gh"\n[ "$GH_TOKEN" = {token} ] && e
 MADE = f"{NAME}/"
 
 pytestmark = pytest.mark.needs("bash", "curl", "realpath")
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """A server of files that says nothing."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 class Runner:
@@ -83,12 +82,8 @@ class Runner:
 def runner(tmp_path: Path, aws: Loopback) -> Iterator[Runner]:
     """Give a test a runner."""
     (tmp_path / "server").mkdir()
-    handler = partial(Quiet, directory=tmp_path / "server")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield Runner(tmp_path, aws, f"http://127.0.0.1:{server.server_port}")
-    server.shutdown()
-    server.server_close()
+    with serving(tmp_path / "server") as url:
+        yield Runner(tmp_path, aws, url)
 
 
 def helpers(job: Job) -> dict[str, str]:
@@ -270,7 +265,7 @@ def test_profiles_pay_for_their_registries(runner: Runner) -> None:
 
 HOSTILE = [
     *("$(touch $HOME/pwned)", "`touch $HOME/pwned`", '";touch $HOME/pwned;"', "'; id; '"),
-    *("::add-mask::x", "##[error]x", "*", "--remove", "--docker-config=/", "\\"),
+    *("::add-mask::x", "##[error]x", "*", "--dry-run", "--docker-config=/", "\\"),
 ]
 
 

@@ -3,10 +3,15 @@
 In the archive is the program under test; it is the built archive itself where there is one.
 """
 
+import contextlib
 import hashlib
 import io
 import shutil
 import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import ecr_credential_helper
@@ -36,3 +41,20 @@ def make_release(server: Path) -> str:
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     (place / "SHA256SUMS").write_text(f"{'0' * 64}  {NAME}-other.tar.gz\n{digest}  {ARCHIVE}\n")
     return digest
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A server of files that says nothing."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def serving(directory: Path) -> Iterator[str]:
+    """Serve the files of a directory; give the URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=directory))
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
