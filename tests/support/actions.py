@@ -80,12 +80,12 @@ class Job:
         known: dict[str, str] = {"github.token": TOKEN}
         for name, about in declared.items():
             assert isinstance(about["default"], str)
-            known[f"inputs.{name}"] = given.get(name, _evaluated(about["default"], known))
+            known[f"inputs.{name}"] = given.get(name, evaluated(about["default"], known))
         log = ""
         for step in action["runs"]["steps"]:
             done, outputs = self.step(
                 step["run"],
-                {name: _evaluated(text, known) for name, text in step["env"].items()}
+                {name: evaluated(text, known) for name, text in step["env"].items()}
                 | {"GITHUB_ACTION_PATH": str(directory)},
                 step["shell"],
             )
@@ -95,7 +95,7 @@ class Job:
             if "id" in step:
                 known |= {f"steps.{step['id']}.outputs.{name}": outputs[name] for name in outputs}
         outputs = {
-            name: _evaluated(about["value"], known, missing="")
+            name: evaluated(about["value"], known, missing="")
             for name, about in action["outputs"].items()
         }
         return Used(0, outputs, _errors(log), log)
@@ -134,7 +134,7 @@ class Job:
                 path.unlink()
 
 
-def _evaluated(text: str, known: Mapping[str, str], missing: str | None = None) -> str:
+def evaluated(text: str, known: Mapping[str, str], missing: str | None = None) -> str:
     """Return a value with its expressions evaluated; one that is not known is an error."""
 
     def value(found: re.Match[str]) -> str:

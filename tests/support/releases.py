@@ -31,16 +31,23 @@ def make_release(server: Path) -> str:
     place.mkdir(parents=True)
     archive = place / ARCHIVE
     if (PACKAGES / ARCHIVE).exists():
-        shutil.copyfile(PACKAGES / ARCHIVE, archive)
+        for file in (ARCHIVE, "SHA256SUMS"):
+            shutil.copyfile(PACKAGES / file, place / file)
     else:
         script = f'#!/bin/sh\nexec {EXECUTABLE} "$@"\n'.encode()
         with tarfile.open(archive, "w:gz") as made:
             member = tarfile.TarInfo(f"{DIRECTORY}/{NAME}")
             member.size, member.mode = len(script), 0o755
             made.addfile(member, io.BytesIO(script))
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    (place / "SHA256SUMS").write_text(f"{'0' * 64}  {NAME}-other.tar.gz\n{digest}  {ARCHIVE}\n")
-    return digest
+        sums = {f"{NAME}-other.tar.gz": "0" * 64, ARCHIVE: sha256_of(archive)}
+        lines = (f"{digest}  {name}\n" for name, digest in sums.items())
+        (place / "SHA256SUMS").write_text("".join(lines))
+    return sha256_of(archive)
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 class Quiet(SimpleHTTPRequestHandler):
