@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import stat
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from tests.e2e.rig import OTHER, PRIVATE, PUBLIC, THIRD
 from tests.loopback import Loopback
@@ -373,6 +375,15 @@ def test_no_secret_is_told(runner: Runner, aws: Loopback) -> None:
     told = outcome.log + "\n".join([*job.written, *outcome.outputs.values()])
     for secret in (TOKEN, *aws.issued, job.env["AWS_SECRET_ACCESS_KEY"]):
         assert secret not in told
+
+
+def test_the_page_names_every_input() -> None:
+    """And no other."""
+    text = (ROOT / "docs" / "ci.md").read_text()
+    table = text.partition("| input | meaning |")[2].partition("\n\n")[0]
+    named = re.findall(r"`([a-z0-9]+)`(?=[^|\n]*\|[^|\n]*\|$)", table, re.MULTILINE)
+    declared = yaml.safe_load((ACTION / "action.yml").read_text())["inputs"]
+    assert sorted(named) == sorted(declared)
 
 
 def test_its_scripts_are_programs() -> None:
