@@ -131,27 +131,6 @@ def test_install_configure_pull(reader: Follower) -> None:
     assert json.loads(reader.config.read_text())["credHelpers"][PRIVATE] == "ecr"
 
 
-def test_github_actions(reader: Follower) -> None:
-    """Each `run` is a shell of its own."""
-    steps = document("GitHub Actions")["jobs"]["image"]["steps"]
-    scripts = [step["run"] for step in steps if "run" in step]
-    assert len(scripts) == 3
-    for script in scripts:
-        reader.follow(script, GITHUB_SHA="0123abc")
-    assert "auth" not in reader.config.read_text()
-
-
-def test_gitlab(rig: Rig, aws: Loopback) -> None:
-    """The job's own token is used, by the variables that the recipe sets."""
-    aws.add_role(ROLE, web_identity_token="header.claims.signature")
-    job = document("GitLab")["image"]
-    somebody = follower(rig, aws, **job["variables"])
-    somebody.variables["AWS_WEB_IDENTITY_TOKEN_FILE"] = str(somebody.home / "token")
-    script = "\n".join([*job["before_script"], *job["script"]])
-    somebody.follow(script, AWS_TOKEN="header.claims.signature", CI_COMMIT_SHA="0123abc")
-    assert aws.count("sts", "AssumeRoleWithWebIdentity") == 1
-
-
 def test_jenkins(reader: Follower) -> None:
     """The steps of the pipeline, with a config.json of the job's own."""
     pipeline = text_of("Jenkins", "groovy")
