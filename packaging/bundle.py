@@ -27,6 +27,7 @@ LICENCES = {
     "jmespath": "MIT",
     "openssl": "Apache-2.0",
     "platformdirs": "MIT",
+    "PyYAML": "MIT",
     "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
     "python3.11": "Python-2.0.1",
     "rich": "MIT",
@@ -45,6 +46,8 @@ def is_needed(path: Path) -> bool:
             return name in SERVICES or name in SHARED
         case ("boto3", "data" | "examples", *_):
             return False
+        case ("yaml", name):  # what is in C is for long documents
+            return not name.endswith(".so")
     return True
 
 

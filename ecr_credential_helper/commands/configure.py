@@ -1,20 +1,22 @@
-"""configure: names this helper in Docker's config.json, and removes stale passwords from it."""
+"""configure: names this helper in Docker's config.json, and removes stale passwords from it.
+
+With --kubelet it is the kubelet's configuration, in `configure_kubelet`.
+"""
 
 import argparse
-import difflib
 from typing import Any, NamedTuple
 
 from ecr_credential_helper.context import Context
 from ecr_credential_helper.registry import host_of
 from ecr_credential_helper.settings import target_of
 
-from . import docker_checks, present, profiles, saving
+from . import configure_kubelet, docker_checks, present, profiles, saving
 from .docker_config import DockerConfig, directory, masked
 from .hosts import address_of, host_in, target_named
 from .profile_entries import ProfileEntries
 from .profiles import Gap
 from .saving import Change
-from .screen import BOLD, GREEN, RED, YELLOW, Screen
+from .screen import BOLD, Screen
 
 _PEER = "ecr-login"
 _PUBLIC = "public.ecr.aws"
@@ -26,7 +28,6 @@ _LOOKS = (
     docker_checks.store,
 )
 _NOTHING = "  = nothing to change"
-_DIFF_COLOURS = {"+": GREEN, "-": RED, "@": YELLOW}
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -73,6 +74,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         metavar="DIR",
         help="the directory of config.json (else DOCKER_CONFIG, else ~/.docker)",
     )
+    configure_kubelet.add_options(parser)
     parser.set_defaults(run=run, usage=parser.error)
 
 
@@ -87,6 +89,8 @@ class _Done(NamedTuple):
 def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
     """Edit the files as `arguments` say; return what was done. Raises HelperError."""
     _check(arguments)
+    if arguments.kubelet is not None:
+        return configure_kubelet.run(arguments, context, screen)
     arguments.region = [present.region(region) for region in arguments.region]
     hosts, lines = _hosts(arguments, screen)
     known = {} if arguments.profiles is None else profiles.read()
@@ -103,7 +107,7 @@ def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tupl
         lines += [screen.lines(line, rest=" " * 6) for line in done.lines]
     for gap in done.gaps:
         fix = f"{screen.name} configure {gap.fix}" if gap.fix.startswith("--") else gap.fix
-        _tell(f"left to you: {gap.found}", fix, context, screen)
+        context.tell(screen.told(f"left to you: {gap.found}", fix))
     if not arguments.remove:
         _warn(done.config, context, screen)
     return "".join(f"{line}\n" for line in lines), 0
@@ -112,6 +116,11 @@ def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tupl
 def _check(arguments: argparse.Namespace) -> None:
     """End with the usage where arguments do not go together."""
     named = arguments.hosts or arguments.public or arguments.profiles is not None
+    if arguments.kubelet is not None:
+        configure_kubelet.check(arguments)
+        return
+    if arguments.service_accounts or arguments.bin_dir is not None:
+        arguments.usage("--service-accounts and --bin-dir go with --kubelet")
     if arguments.remove and arguments.migrate:
         arguments.usage("--remove and --migrate do not go together")
     if arguments.remove and not named and not (arguments.account and arguments.region):
@@ -238,23 +247,14 @@ def _warn(config: DockerConfig, context: Context, screen: Screen) -> None:
     for look in _LOOKS:
         finding = look(case)
         if finding and finding.status != docker_checks.PASS:
-            _tell(f"{finding.status}: {finding.found}", finding.fix, context, screen)
-
-
-def _tell(said: str, fix: str, context: Context, screen: Screen) -> None:
-    """Tell something with what to do about it, on stderr."""
-    context.tell(f"{screen.after_name(said)}\n{screen.fix(fix, '')}")
+            context.tell(screen.told(f"{finding.status}: {finding.found}", finding.fix))
 
 
 def _diff(change: Change, config: DockerConfig, screen: Screen) -> list[str]:
     """Return what would change in a file as a unified diff, without a secret of config.json."""
     hide = masked if change.path == config.path else str
     before, after = (
-        hide((content or b"").decode("utf-8", "surrogateescape")).splitlines()
+        hide((content or b"").decode("utf-8", "surrogateescape"))
         for content in (change.old, change.new)
     )
-    lines = difflib.unified_diff(before, after, change.path, change.path, lineterm="")
-    return [
-        screen.paint(line, _DIFF_COLOURS[line[0]]) if line[:1] in _DIFF_COLOURS else line
-        for line in lines
-    ]
+    return screen.diff(change.path, before, after)

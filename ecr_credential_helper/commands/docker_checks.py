@@ -332,7 +332,7 @@ def _docker_version() -> tuple[int, int] | None:
 def program(case: Case) -> Finding:
     """Look on PATH for the program that Docker runs for this helper."""
     wanted = f"docker-credential-{case.helper}"
-    own = _own_path(case.name)
+    own = own_path(case.name)
     found = shutil.which(wanted)
     if found is None:
         missing = f"{wanted} is not on PATH, so Docker cannot run it"
@@ -354,7 +354,7 @@ def program(case: Case) -> Finding:
     return Finding("helper", PASS, f"Docker runs {found}")
 
 
-def _own_path(name: str) -> str:
+def own_path(name: str) -> str:
     """Return the path of this program, however it was started."""
     installed = os.path.join(sys.prefix, "bin", name)
     own = sys.executable if getattr(sys, "frozen", False) else installed

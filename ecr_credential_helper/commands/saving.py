@@ -78,7 +78,7 @@ def _save(changes: list[Change]) -> None:
     with contextlib.ExitStack() as locks:
         try:
             for directory in sorted({os.path.dirname(os.path.realpath(c.path)) for c in changes}):
-                _make_directory(directory)
+                make_directory(directory)
                 locks.enter_context(_locked(directory))
             for change in changes:
                 _put(change)
@@ -169,12 +169,12 @@ def _put(change: Change) -> None:
     _sync(os.path.dirname(path))
 
 
-def _make_directory(path: str) -> None:
+def make_directory(path: str) -> None:
     """Make a directory and its parents with mode 0700. Raises OSError."""
     if not path or os.path.isdir(path):
         return
     parent = os.path.dirname(path)
-    _make_directory(parent)
+    make_directory(parent)
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:

@@ -14,6 +14,7 @@ from typing import Any
 
 GREEN, YELLOW, RED, BOLD = "32", "33", "31", "1"
 
+_DIFF_COLOURS = {"+": GREEN, "-": RED, "@": YELLOW}
 _WIDTH = 80  # columns, if no terminal gives a width
 _NARROWEST = 40
 _SHORT = 12  # columns: a cell that is not wrapped
@@ -133,6 +134,21 @@ class Screen:
         """Return the fix, after `indent`; a command stays on one line, so that it can be copied."""
         said = f"fix: {text}"
         return indent + said if is_command(text) else self.lines(said, indent, indent)
+
+    def told(self, said: str, fix: str) -> str:
+        """Return something for stderr, which begins with our name, with what to do about it."""
+        return f"{self.after_name(said)}\n{self.fix(fix, '')}"
+
+    def diff(self, path: str, before: str, after: str) -> list[str]:
+        """Return what changes in a file, as the lines of a unified diff."""
+        import difflib
+
+        old, new = before.splitlines(), after.splitlines()
+        lines = difflib.unified_diff(old, new, path, path, lineterm="")
+        return [
+            self.paint(line, _DIFF_COLOURS[line[0]]) if line[:1] in _DIFF_COLOURS else line
+            for line in lines
+        ]
 
     def cut(self, text: str, indent: int) -> str:
         """Return the beginning of `text` that fits into one line, `indent` columns from its start.

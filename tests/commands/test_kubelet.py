@@ -359,6 +359,7 @@ def test_the_configuration_that_is_shipped_works(helper: Helper, aws: Loopback, 
     """Name, arguments, environment and version of the provider are those that answer."""
     provider = provider_in(path)
     variables = {each["name"]: each["value"] for each in provider.get("env", [])}
+    assert variables.pop("AWS_ECR_CACHE_DIR", None) in (None, "/var/cache/ecr-credential-helper")
     aws.add_role(variables.get("AWS_ECR_ROLE_ARN", ROLE), web_identity_token=TOKEN)
     version = provider["apiVersion"].rpartition("/")[2]
     with_token = "tokenAttributes" in provider

@@ -23,6 +23,7 @@ from tests.support.terminal import on_a_terminal, without_colour
 
 SCREENS = Path(__file__).parent / "screens"
 AWS_CONFIGS = Path(__file__).parent / "aws_configs"
+KUBELET_CONFIGS = Path(__file__).parent / "kubelet_configs"
 PUBLIC = "public.ecr.aws"
 WIDTHS = (60, 80, 140)
 
@@ -82,10 +83,19 @@ def expired(helper: Helper, aws: Loopback) -> None:
     docker(helper, credHelpers={PRIVATE: "ecr"}, auths={PRIVATE: {"auth": "c2VjcmV0"}})
 
 
+def node(helper: Helper, _: Loopback) -> None:
+    """Have a node of EKS, with AWS's provider beside its configuration."""
+    place = helper.home / "node"
+    place.mkdir()
+    shutil.copy(KUBELET_CONFIGS / "eks.json", place / "config.json")
+    (place / "ecr-credential-provider").touch()
+
+
 SCENES = {
     "configure": Scene("configure", nothing),
     "configure-profiles": Scene("configure --profiles", profiles),
     "configure-dry-run": Scene(f"configure --dry-run {PRIVATE}", password),
+    "configure-kubelet": Scene("configure --kubelet node --service-accounts", node),
     "status": Scene("status", tokens),
     "status-empty": Scene("status", nothing),
     "warm": Scene("warm", one_denied),

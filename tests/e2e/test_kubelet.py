@@ -1,6 +1,7 @@
 """The kubelet's own plugin code (go/kubelet) with the configurations that we give out."""
 
 import json
+import secrets
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -16,6 +17,8 @@ from .rig import PRIVATE
 CONFIGURATIONS = Path(__file__).parents[2] / "packaging" / "kubelet"
 NODE = CONFIGURATIONS / "credential-provider-config.yaml"
 SERVICE_ACCOUNTS = CONFIGURATIONS / "credential-provider-config-service-accounts.yaml"
+MIXED = CONFIGURATIONS / "credential-provider-config-mixed.yaml"
+CACHE = "/var/cache/ecr-credential-helper"
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/image-pull"
 OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/other"
@@ -27,11 +30,16 @@ NO_LOGIN = {"username": "", "password": "", "serviceAccount": ""}
 
 
 class Kubelet:
-    """A node with the plugin code of a kubelet, whose one provider is the helper of a user."""
+    """A node with the plugin code of a kubelet, whose providers are the helper of a user.
 
-    def __init__(self, user: ClientUser, config: Path = NODE) -> None:
+    The cache that a configuration names is the user's own here, and not the machine's.
+    """
+
+    def __init__(self, user: ClientUser, config: Path = NODE, programs: Path | None = None) -> None:
         self.user = user
-        self.config = config
+        self.config = user.home / f"provider-{secrets.token_hex(4)}{config.suffix}"
+        self.config.write_text(config.read_text().replace(CACHE, str(user.home / "kept")))
+        self.programs = programs or user.home / "bin"
         self.program = built("go", "kubelet")
         user.record("version", go_module("k8s.io/kubernetes"))
 
@@ -39,20 +47,25 @@ class Kubelet:
         """Look up the images that `words` end with, in one kubelet, as a pod that has a token."""
         variables = self.user.variables
         self.user.variables = variables | {"SERVICE_ACCOUNT_TOKEN": token}
-        programs = self.user.home / "bin"
-        done = self.user.run(
-            self.program, f"-config={self.config}", f"-bin-dir={programs}", *words, check=False
-        )
+        places = (f"-config={self.config}", f"-bin-dir={self.programs}")
+        done = self.user.run(self.program, *places, *words, check=False)
         self.user.variables = variables
         assert_no_secret(self.user, CompletedProcess("", 0, "", done.stderr))
         assert token == "" or token not in done.stderr
         return done
 
     def logins(self, *words: str, token: str = "") -> list[Login]:
-        """Return what the kubelet has for each image."""
+        """Return what the kubelet has for each image, of one provider."""
         done = self.run(*words, token=token)
         assert (done.returncode, done.stderr) == (0, "")
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        found = all_logins(done)
+        assert all(len(each) <= 1 for each in found)
+        return [each[0] if each else NO_LOGIN for each in found]
+
+
+def all_logins(done: CompletedProcess[str]) -> list[list[Login]]:
+    """Return all logins that a kubelet has for each image, in the order in which it tries them."""
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def pull(user: ClientUser, login: Login, seed: Seed) -> None:
@@ -82,7 +95,7 @@ def test_a_public_image_needs_no_credentials(newcomer: ClientUser, public_seed: 
     """Without AWS credentials there is no login, and so the runtime pulls anonymously."""
     done = Kubelet(newcomer).run(public_seed.image)
 
-    assert [json.loads(line) for line in done.stdout.splitlines()] == [NO_LOGIN]
+    assert all_logins(done) == [[]]
     newcomer.config.write_text("{}")
     newcomer.docker("pull", public_seed.image)
     newcomer.docker("rmi", public_seed.image)
@@ -189,6 +202,58 @@ def test_a_pod_without_a_service_account_gets_nothing_of_the_nodes(
     assert client_user.calls() == []
 
 
+@pytest.fixture
+def node(client_user: ClientUser) -> Kubelet:
+    """Give a test a node with credentials of its own and both providers of the mixed way."""
+    (client_user.home / "bin" / "docker-credential-ecr-service-accounts").symlink_to(
+        client_user.home / "bin" / "docker-credential-ecr"
+    )
+    return Kubelet(client_user, MIXED)
+
+
+def test_of_two_providers_the_role_of_a_pod_comes_first(
+    node: Kubelet, aws: Loopback, seed: Seed
+) -> None:
+    """A pod whose service account has a role pulls with it; the node's login comes after that."""
+    aws.add_role(ROLE, web_identity_token=TOKEN)
+
+    done = node.run("-service-account=puller", f"-role={ROLE}", seed.image, token=TOKEN)
+
+    [[first, second]] = all_logins(done)
+    assert done.stderr == ""
+    principals = [aws.issued[login["password"]].principal for login in (first, second)]
+    assert principals == [session_arn(ROLE, "ecr-credential-provider"), USER_ARN]
+    assert [first["serviceAccount"], second["serviceAccount"]] == ["team/puller", ""]
+    pull(node.user, first, seed)
+    assert node.user.files_with(TOKEN) == node.user.files_with(first["password"]) == []
+
+
+@pytest.mark.parametrize("words", [(), ("-service-account=other",)], ids=["no account", "no role"])
+def test_of_two_providers_the_node_serves_the_rest(
+    node: Kubelet, aws: Loopback, seed: Seed, words: tuple[str, ...]
+) -> None:
+    """Without the annotation no token of a service account is even asked for."""
+    [login] = node.logins(*words, seed.image, token="not asked for")
+
+    assert aws.issued[login["password"]].principal == USER_ARN
+    assert login["serviceAccount"] == ""
+    assert len(node.user.calls()) == 1
+    assert aws.count("sts", "AssumeRoleWithWebIdentity") == 0
+
+
+def test_of_two_providers_the_node_is_left_where_sts_refuses_the_role(
+    node: Kubelet, aws: Loopback, seed: Seed
+) -> None:
+    """The kubelet logs the refusal and goes on to the node's login, as the manual says."""
+    aws.add_role(ROLE, web_identity_token=OTHER_TOKEN)
+
+    done = node.run("-service-account=puller", f"-role={ROLE}", seed.image, token=TOKEN)
+
+    [[login]] = all_logins(done)
+    assert aws.issued[login["password"]].principal == USER_ARN
+    assert f"for role {ROLE} of the service account was refused" in done.stderr
+
+
 @pytest.mark.client("kubelet", SHOWN, found="node's configuration")
 def test_what_the_kubelet_logs_of_a_failure(
     client_user: ClientUser, seed: Seed, failure: str
@@ -198,7 +263,7 @@ def test_what_the_kubelet_logs_of_a_failure(
 
     done = Kubelet(client_user).run(seed.image)
 
-    assert [json.loads(line) for line in done.stdout.splitlines()] == [NO_LOGIN]
+    assert all_logins(done) == [[]]
     log = CompletedProcess("", 0, "", done.stderr)
     assert "CAUSE" in client_user.sees(failure, log)
 
@@ -218,7 +283,7 @@ def test_what_the_kubelet_logs_of_a_token_that_sts_refuses(
     assert f"for role {ROLE} of the service account was refused" in done.stderr
 
 
-@pytest.mark.parametrize("config", [NODE, SERVICE_ACCOUNTS], ids=["node", "service-accounts"])
+@pytest.mark.parametrize("config", [NODE, SERVICE_ACCOUNTS, MIXED], ids=lambda path: path.stem)
 def test_a_configuration_with_a_mistake_does_not_register(
     client_user: ClientUser, config: Path, seed: Seed, tmp_path: Path
 ) -> None:

@@ -24,7 +24,7 @@ MODULES = {
 HEAVY = (
     *("__future__", "argparse", "boto3", "botocore", "collections", "contextlib", "dataclasses"),
     *("datetime", "functools", "hashlib", "json", "logging", "pathlib", "platformdirs", "re"),
-    *("socket", "ssl", "subprocess", "tempfile", "threading", "typing", "urllib"),
+    *("socket", "ssl", "subprocess", "tempfile", "threading", "typing", "urllib", "yaml"),
 )
 
 # The interpreter reports each module at the moment it is loaded, however the process ends.

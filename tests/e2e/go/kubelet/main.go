@@ -1,5 +1,6 @@
 // The kubelet's own way to a login: the plugin code of Kubernetes registers the providers of a
-// configuration and looks images up as for a pod, one JSON line each.
+// configuration and looks images up as for a pod, one JSON line each: the logins in the order in
+// which the kubelet tries them.
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	authentication "k8s.io/api/authentication/v1"
@@ -22,6 +24,7 @@ var (
 	programs = flag.String("bin-dir", "", "the directory of the providers")
 	account  = flag.String("service-account", "", "the pod's service account")
 	role     = flag.String("role", "", "its annotation eks.amazonaws.com/ecr-role-arn")
+	objects  = flag.String("objects", "", "check these API objects in place of looking up")
 	renewed  = flag.Duration("until-renewed", 0, "look up for so long, until the login is another")
 )
 
@@ -51,16 +54,14 @@ type login struct {
 	ServiceAccount string `json:"serviceAccount"`
 }
 
-func lookUp(image string) (login, error) {
+func lookUp(image string) []login {
 	keyring := plugin.NewExternalCredentialProviderDockerKeyring("team", "pod", "uid-of-pod", *account)
 	found, _ := keyring.Lookup(image)
-	if len(found) == 0 {
-		return login{}, nil
+	logins := []login{}
+	for _, each := range found {
+		logins = append(logins, login{each.Username, each.Password, accountOf(each.Source)})
 	}
-	if len(found) > 1 {
-		return login{}, errors.New("more than one login")
-	}
-	return login{found[0].Username, found[0].Password, accountOf(found[0].Source)}, nil
+	return logins
 }
 
 func accountOf(source *credentialprovider.CredentialSource) string {
@@ -71,23 +72,22 @@ func accountOf(source *credentialprovider.CredentialSource) string {
 }
 
 func run() error {
+	if *objects != "" {
+		return check(*objects)
+	}
 	if err := plugin.RegisterCredentialProviderPlugins(*config, *programs, token, serviceAccount); err != nil {
 		return err
 	}
 	answers := json.NewEncoder(os.Stdout)
-	var last login
+	var last []login
 	for _, image := range flag.Args() {
-		found, err := lookUp(image)
-		if err != nil {
-			return err
-		}
-		answers.Encode(found)
-		last = found
+		last = lookUp(image)
+		answers.Encode(last)
 	}
 	for end := time.Now().Add(*renewed); *renewed > 0; time.Sleep(50 * time.Millisecond) {
-		if found, err := lookUp(flag.Args()[flag.NArg()-1]); err != nil || found != last {
+		if found := lookUp(flag.Args()[flag.NArg()-1]); !slices.Equal(found, last) {
 			answers.Encode(found)
-			return err
+			return nil
 		}
 		if time.Now().After(end) {
 			return errors.New("the login has not been renewed")
