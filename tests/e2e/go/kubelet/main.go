@@ -24,7 +24,6 @@ var (
 	programs = flag.String("bin-dir", "", "the directory of the providers")
 	account  = flag.String("service-account", "", "the pod's service account")
 	role     = flag.String("role", "", "its annotation eks.amazonaws.com/ecr-role-arn")
-	objects  = flag.String("objects", "", "check these API objects in place of looking up")
 	renewed  = flag.Duration("until-renewed", 0, "look up for so long, until the login is another")
 )
 
@@ -72,9 +71,6 @@ func accountOf(source *credentialprovider.CredentialSource) string {
 }
 
 func run() error {
-	if *objects != "" {
-		return check(*objects)
-	}
 	if err := plugin.RegisterCredentialProviderPlugins(*config, *programs, token, serviceAccount); err != nil {
 		return err
 	}

@@ -1,21 +1,29 @@
-// What an API server of Kubernetes makes of manifests, before it would keep them: each document on
-// stdin is decoded strictly, gets its defaults, and is validated by the server's own code. And what a
-// kubelet makes of a pull secret: with -image, the logins in one for an image are printed.
+// What Kubernetes makes of manifests. Each document on stdin is decoded strictly, and validated by the
+// API server's own code before it would keep it; its kind is printed.
+//
+// With -image the logins are printed in place of the kinds with which a kubelet would pull that image
+// by the Secrets. With -audience the last line says whether RBAC by these objects lets a node have a
+// token of a service account for that audience.
 package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 
-	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	kubeadm "k8s.io/kubernetes/cmd/kubeadm/app/apis/kubeadm/v1beta4"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	"k8s.io/kubernetes/pkg/apis/batch"
 	_ "k8s.io/kubernetes/pkg/apis/batch/install"
@@ -28,9 +36,14 @@ import (
 	rbacvalidation "k8s.io/kubernetes/pkg/apis/rbac/validation"
 	"k8s.io/kubernetes/pkg/credentialprovider"
 	"k8s.io/kubernetes/pkg/credentialprovider/secrets"
+	rules "k8s.io/kubernetes/pkg/registry/rbac/validation"
+	rbacauthorizer "k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac"
 )
 
-var image = flag.String("image", "", "the image that is pulled with the secrets")
+var (
+	image    = flag.String("image", "", "the image that is pulled with the Secrets")
+	audience = flag.String("audience", "", "the audience that a node asks a token for")
+)
 
 func validate(object runtime.Object) field.ErrorList {
 	switch one := object.(type) {
@@ -40,12 +53,6 @@ func validate(object runtime.Object) field.ErrorList {
 	case *core.ServiceAccount:
 		namespaced(&one.Namespace)
 		return validation.ValidateServiceAccount(one)
-	case *core.ConfigMap:
-		namespaced(&one.Namespace)
-		return validation.ValidateConfigMap(one)
-	case *core.Pod:
-		namespaced(&one.Namespace)
-		return validation.ValidatePodCreate(one, validation.PodValidationOptions{})
 	case *batch.CronJob:
 		namespaced(&one.Namespace)
 		return batchvalidation.ValidateCronJobCreate(one, validation.PodValidationOptions{})
@@ -70,13 +77,57 @@ func namespaced(namespace *string) {
 	}
 }
 
-func logins(text []byte, image string) error {
-	var secret v1.Secret
-	if err := yaml.Unmarshal(text, &secret); err != nil {
-		return err
+// cluster is what RBAC knows.
+type cluster struct {
+	roles    []*rbacv1.ClusterRole
+	bindings []*rbacv1.ClusterRoleBinding
+}
+
+// add decodes a document, and takes it if the API server would.
+func (known *cluster) add(codecs serializer.CodecFactory, text []byte) (runtime.Object, string, error) {
+	object, kind, err := codecs.UniversalDeserializer().Decode(text, nil, nil)
+	if err != nil || kind.Group == kubeadm.GroupName {
+		return object, kind.Kind, err
 	}
+	internal, err := runtime.Decode(codecs.UniversalDecoder(
+		core.SchemeGroupVersion, batch.SchemeGroupVersion, rbac.SchemeGroupVersion,
+	), text)
+	if err == nil {
+		err = validate(internal).ToAggregate()
+	}
+	switch one := object.(type) {
+	case *rbacv1.ClusterRole:
+		known.roles = append(known.roles, one)
+	case *rbacv1.ClusterRoleBinding:
+		known.bindings = append(known.bindings, one)
+	}
+	return object, kind.Kind, err
+}
+
+// allows says whether a node may have a token for an audience that no volume of the pod has: what
+// NodeRestriction asks the authorizer (validateNodeServiceAccountAudience in its admission.go).
+func (known *cluster) allows(audience string) (bool, error) {
+	_, resolver := rules.NewTestRuleResolver(nil, nil, known.roles, known.bindings)
+	decision, _, err := rbacauthorizer.New(resolver, resolver, resolver, resolver).Authorize(
+		context.Background(),
+		authorizer.AttributesRecord{
+			User: &user.DefaultInfo{
+				Name: "system:node:one", Groups: []string{user.NodesGroup, user.AllAuthenticated},
+			},
+			Verb:            "request-serviceaccounts-token-audience",
+			APIVersion:      "v1",
+			Resource:        audience,
+			Namespace:       "team",
+			Name:            "puller",
+			ResourceRequest: true,
+		},
+	)
+	return decision == authorizer.DecisionAllow, err
+}
+
+func printLogins(secret corev1.Secret, image string) error {
 	none := &credentialprovider.BasicDockerKeyring{}
-	keyring, err := secrets.MakeDockerKeyring([]v1.Secret{secret}, none)
+	keyring, err := secrets.MakeDockerKeyring([]corev1.Secret{secret}, none)
 	if err != nil {
 		return err
 	}
@@ -87,35 +138,45 @@ func logins(text []byte, image string) error {
 	return nil
 }
 
-func main() {
-	flag.Parse()
+func run() error {
+	if err := kubeadm.AddToScheme(legacyscheme.Scheme); err != nil {
+		return err
+	}
 	codecs := serializer.NewCodecFactory(legacyscheme.Scheme, serializer.EnableStrict)
 	documents := yaml.NewYAMLReader(bufio.NewReader(os.Stdin))
-	failed := false
+	var known cluster
 	for {
 		text, err := documents.Read()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		object, kind, err := codecs.UniversalDecoder(
-			core.SchemeGroupVersion, batch.SchemeGroupVersion, rbac.SchemeGroupVersion,
-		).Decode(text, nil, nil)
-		if err == nil {
-			err = validate(object).ToAggregate()
-		}
-		if err == nil && *image != "" {
-			err = logins(text, *image)
-		}
 		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			failed = true
-			continue
+			return err
 		}
-		if *image == "" {
-			fmt.Println(kind.Kind)
+		object, kind, err := known.add(codecs, text)
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		if secret, ok := object.(*corev1.Secret); ok && *image != "" {
+			if err := printLogins(*secret, *image); err != nil {
+				return err
+			}
+		} else {
+			fmt.Println(kind)
 		}
 	}
-	if failed {
+	if *audience == "" {
+		return nil
+	}
+	allowed, err := known.allows(*audience)
+	fmt.Println("allowed:", allowed)
+	return err
+}
+
+func main() {
+	flag.Parse()
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
