@@ -20,6 +20,7 @@ python3Packages.buildPythonApplication {
     boto3
     botocore
     platformdirs
+    pyyaml
     rich
   ];
 

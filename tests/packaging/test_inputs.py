@@ -1,7 +1,10 @@
 """What the packages are made of: only what the lock says, from wherever it is to be had."""
 
 import hashlib
+import json
+import re
 import threading
+import tomllib
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +14,7 @@ import inputs
 import pytest
 
 PACKAGE = b"a package"
+TOP = Path(__file__).parents[2]
 ONE = {
     "name": "libx",
     "file": "libx_1_amd64.deb",
@@ -105,3 +109,16 @@ def test_without_a_word_the_archives_are_those_of_apt(
     )
     apt.chmod(0o755)
     assert inputs.mirrors() == ["http://c", "http://d"]
+
+
+def test_every_form_brings_what_the_package_needs() -> None:
+    """The lock, and the expression for Nix, have each dependency that pyproject.toml names."""
+    wanted = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = sorted(re.split("[<>=~!]", one)[0].lower() for one in wanted)
+    locked = json.loads((TOP / "packaging" / "inputs.json").read_text())["python"]
+    assert set(names) <= {one["name"].lower() for one in locked}
+    expression = (TOP / "packaging" / "nix" / "package.nix").read_text()
+    (listed,) = re.findall(
+        r"\n  dependencies = with python3Packages; \[(.*?)\];", expression, re.DOTALL
+    )
+    assert sorted(listed.split()) == names
