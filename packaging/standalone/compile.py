@@ -24,7 +24,7 @@ EXCLUDED = (
     *("site", "sitecustomize", "usercustomize"),
     *("IPython", "attr", "ipywidgets", "markdown_it", "pygments"),
     *("rich._win32_console", "rich._windows_renderer"),
-    *("rich.markdown", "rich.syntax", "rich.traceback"),
+    *("rich.markdown", "rich.syntax", "rich.traceback", "yaml.cyaml"),
 )
 # What is imported by a name that is only known when the program runs: by the interpreter itself,
 # and by botocore's six. And packages whose modules are found so: the program, and rich's tables of
