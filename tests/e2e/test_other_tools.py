@@ -194,7 +194,7 @@ def test_argo_cd_image_updater(somebody: Somebody) -> None:
     script = values["authScripts"]["scripts"][Path(path).name]
     (copied,) = re.findall(r"(/\S+/docker-credential-ecr)$", text_of(UPDATER, "dockerfile"))
     script = script.replace(f"{copied}/docker-credential-ecr", str(EXECUTABLE))
-    script = script.replace("/tmp", f"{somebody.home}/tmp")
+    script = script.replace("HOME=/tmp", f"HOME={somebody.home}/tmp")
     somebody.has("ecr.sh", script)
     done = somebody.run(somebody.home / "bin" / "ecr.sh")
     user, password = done.stdout.removesuffix("\n").split(":", 1)
