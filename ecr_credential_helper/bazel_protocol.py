@@ -39,10 +39,13 @@ def https_host_of(uri: str) -> str:
     A text without a scheme is a host, as rules_img sends it. Raises HelperError if there is none;
     the URI is not repeated, for there may be a secret in it.
     """
-    scheme, mark, _ = uri.partition("://")
-    is_https = not mark or "/" in scheme or scheme.lower() == "https"
+    scheme, authority, _ = _parts(uri)
     host = host_of(uri)
-    if host is None or not is_https or _authority_and_path(uri)[0].partition(":")[2] not in _PORTS:
+    if (
+        host is None
+        or scheme.lower() not in ("", "https")
+        or authority.partition(":")[2] not in _PORTS
+    ):
         raise HelperError(
             "the URI names no host of HTTPS at port 443",
             "a registry's is like https://111122223333.dkr.ecr.eu-west-1.amazonaws.com/v2/",
@@ -55,7 +58,7 @@ def takes_headers(uri: str, *, public: bool) -> bool:
 
     ECR Public takes them in one place, and gives out a token for the others there.
     """
-    path = _authority_and_path(uri)[1]
+    _, _, path = _parts(uri)
     return not public or path.partition("?")[0] == _PATH_OF_TOKENS
 
 
@@ -67,8 +70,10 @@ def encode_headers(token: str, expires: int) -> str:
     return json.dumps(answer, separators=(",", ":")) + "\n"
 
 
-def _authority_and_path(uri: str) -> tuple[str, str]:
-    """Return host and port of a URI, and what follows them."""
+def _parts(uri: str) -> tuple[str, str, str]:
+    """Return scheme (empty if there is none), host with port, and path of a URI, as `host_of`."""
     scheme, mark, rest = uri.partition("://")
-    authority, slash, path = (rest if mark and "/" not in scheme else uri).partition("/")
-    return authority, slash + path
+    if not mark or "/" in scheme:
+        scheme, rest = "", uri
+    authority, slash, path = rest.partition("/")
+    return scheme, authority, slash + path
