@@ -3,15 +3,14 @@
 import hashlib
 import json
 import re
-import threading
 import tomllib
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import inputs
 import pytest
+
+from tests.support.releases import serving
 
 PACKAGE = b"a package"
 TOP = Path(__file__).parents[2]
@@ -25,26 +24,15 @@ ONE = {
 RENEWED = "2026-01-02T03:04:05Z"
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """A server of files that says nothing."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
     """Give the URL of an archive and its directory; nothing else is reached."""
     directory = tmp_path / "archive"
     directory.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=directory))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(inputs, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(inputs, "ARCHIVE", f"{url}/snapshot")
-    yield url, directory
-    server.shutdown()
-    server.server_close()
+    with serving(directory) as url:
+        monkeypatch.setattr(inputs, "ARCHIVE", f"{url}/snapshot")
+        yield url, directory
 
 
 def put(directory: Path, content: bytes) -> None:
