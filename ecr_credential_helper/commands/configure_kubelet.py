@@ -67,13 +67,17 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 class _Plan(NamedTuple):
-    """What is to be done: the change of the file, lines that say it, links to make, to remove."""
+    """What is to be done: the change of the file, links to make, to remove, and lines about it.
+
+    What `lines` say comes before the links, `rest` after them.
+    """
 
     config: Configuration
     change: Change
-    lines: list[str]
     make: list[str]
     remove: list[str]
+    lines: list[str]
+    rest: list[str]
 
 
 def run(arguments: argparse.Namespace, context: Context, screen: Screen) -> tuple[str, int]:
@@ -114,24 +118,29 @@ def _planned(arguments: argparse.Namespace, program: str, screen: Screen) -> _Pl
             remove += [link] if os.path.islink(link) else []
     if arguments.remove and not remove and len(lines) == 1:
         lines.append("  = nothing of this program is in it")
-    lines += [f"  + {link}, a link to {program}" for link in make]
-    lines += [f"  - {link}" for link in remove]
-    change = config.change
+    change, rest = config.change, []
     if change.new is None and change.old is not None:
-        lines.append(f"  - {config.path}, for no provider is left in it")
+        rest.append(f"  - {config.path}, for no provider is left in it")
     if change.new != change.old:
-        lines += _next(config, programs)
+        rest += _next(config, programs)
         if ACCOUNTS in names and not arguments.remove:
-            lines.append(_RIGHT)
-    return _Plan(config, change, lines, make, remove)
+            rest.append(_RIGHT)
+    return _Plan(config, change, make, remove, lines, rest)
+
+
+def _about_links(made: list[str], removed: list[str], program: str) -> list[str]:
+    """Return lines that say which links are made, and which are removed."""
+    return [
+        *(f"  + {link}, a link to {program}" for link in made),
+        *(f"  - {link}" for link in removed),
+    ]
 
 
 def _dry(plan: _Plan, program: str, screen: Screen) -> list[str]:
     """Return what a plan would change."""
     old, new = ((content or b"").decode() for content in (plan.change.old, plan.change.new))
     lines = screen.diff(plan.config.path, old, new)
-    lines += [f"  + {link}, a link to {program}" for link in plan.make]
-    lines += [f"  - {link}" for link in plan.remove]
+    lines += _about_links(plan.make, plan.remove, program)
     return lines or ["nothing would change"]
 
 
@@ -155,9 +164,9 @@ def _done(arguments: argparse.Namespace, program: str, screen: Screen) -> list[s
     except HelperError:
         links.take_back()
         raise
-    return [
-        screen.lines(line, rest="      ") if len(line.split()) > 1 else line for line in plan.lines
-    ]
+    # The links are those of all tries: a second one finds those of the first.
+    lines = [*plan.lines, *_about_links(links.made, plan.remove, program), *plan.rest]
+    return [screen.lines(line, rest=" " * 6) if len(line.split()) > 1 else line for line in lines]
 
 
 def _path(place: str) -> str:
@@ -246,10 +255,13 @@ def _next(config: Configuration, programs: str) -> list[str]:
 
 
 class _Links:
-    """Links to a program that are made and removed, until all of that is taken back."""
+    """Links to a program that are made and removed, until all of that is taken back.
+
+    `made` are the paths of those that were made.
+    """
 
     def __init__(self) -> None:
-        self._made: list[str] = []
+        self.made: list[str] = []
         self._removed: list[tuple[str, str]] = []
         self._directories: list[str] = []
 
@@ -263,7 +275,7 @@ class _Links:
                 os.symlink(program, link)
             except OSError as error:
                 raise _failure(link, error) from error
-            self._made.append(link)
+            self.made.append(link)
 
     def remove(self, links: list[str]) -> None:
         """Remove links. Raises HelperError."""
@@ -275,7 +287,7 @@ class _Links:
 
     def take_back(self) -> None:
         """Undo all of it, as far as that is possible."""
-        for link in self._made:
+        for link in self.made:
             _quietly(os.unlink, link)
         for link, target in self._removed:
             _quietly(os.symlink, target, link)

@@ -469,11 +469,12 @@ def inside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [str(EXECUTABLE)])
 
 
-def run_inside(place: Path, *options: str) -> None:
-    """Run the command in this process."""
+def run_inside(place: Path, *options: str) -> str:
+    """Run the command in this process; return what it says."""
     context = Context(lambda: 0.0, lambda _: None)
     words = ["configure", "--kubelet", str(place), *options]
-    commands.run(NODE, words, context, stdin=lambda: b"", columns=None)
+    said, _ = commands.run(NODE, words, context, stdin=lambda: b"", columns=None)
+    return said
 
 
 @pytest.mark.inside
@@ -491,6 +492,27 @@ def test_no_link_is_left_where_the_file_cannot_be_saved(
     with pytest.raises(HelperError, match="No space left"):
         run_inside(place, "--service-accounts")
     assert snapshot(home) == {}
+
+
+@pytest.mark.inside
+@pytest.mark.usefixtures("inside")
+def test_what_another_program_writes_meanwhile_stays(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The edit is made again in it, and what is said is what was done by both tries."""
+    put = saving._put
+
+    def interrupted(change: saving.Change) -> None:
+        monkeypatch.setattr(saving, "_put", put)
+        (place / "config.yaml").write_text(f"{HEAD}providers: []  # theirs\n")
+        put(change)
+
+    monkeypatch.setattr(saving, "_put", interrupted)
+    said = " ".join(run_inside(place).split())
+
+    assert names(place / "config.yaml") == [NODE]
+    assert "# theirs" in (place / "config.yaml").read_text()
+    assert f"+ {place / 'bin' / NODE}, a link to" in said
 
 
 @pytest.mark.inside
