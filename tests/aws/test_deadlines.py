@@ -37,10 +37,7 @@ from tests.loopback import (
     Loopback,
 )
 from tests.support.helper import Helper, finish
-from tests.support.processes import ended, process_ids
-
-DEADLINE = "5"
-"""AWS_ECR_TIMEOUT in seconds: a busy machine may take two to get as far as what hangs."""
+from tests.support.processes import PATIENCE, ended, process_ids
 
 
 @contextmanager
@@ -53,7 +50,7 @@ def silent_port() -> Iterator[int]:
 def hang(name: str, arrange: Arrange, asked: str, host: str = HOST) -> Failure:
     """Return the failure of a service that never answers."""
     hint = "see what hangs (credential_process, IMDS, proxy, network), or raise AWS_ECR_TIMEOUT"
-    return Failure(name, arrange, f"{asked} got no answer within {DEADLINE} s", hint, host)
+    return Failure(name, arrange, f"{asked} got no answer within {PATIENCE} s", hint, host)
 
 
 HANGS = [
@@ -70,7 +67,7 @@ HANGS = [
 def test_what_hangs_is_given_up(failure: Failure, helper: Helper, aws: Loopback) -> None:
     """Within AWS_ECR_TIMEOUT a service that never answers is given up, and the message names it."""
     failure.arrange(helper, aws)
-    helper.env["AWS_ECR_TIMEOUT"] = DEADLINE
+    helper.env["AWS_ECR_TIMEOUT"] = PATIENCE
     started = time.monotonic()
     result = helper.get(failure.host)
     assert time.monotonic() - started < 15
@@ -82,21 +79,21 @@ def test_a_silent_proxy_is_given_up(helper: Helper, aws: Loopback) -> None:
     """A proxy that accepts the connection and never answers is given up at the deadline."""
     proxied(helper, aws)
     with silent_port() as port:
-        helper.env |= {"HTTPS_PROXY": f"http://127.0.0.1:{port}", "AWS_ECR_TIMEOUT": DEADLINE}
+        helper.env |= {"HTTPS_PROXY": f"http://127.0.0.1:{port}", "AWS_ECR_TIMEOUT": PATIENCE}
         started = time.monotonic()
         result = helper.get(PROXIED)
     assert time.monotonic() - started < 15
-    assert result.out == f"{NAME}: {AS_KEYS_THERE} got no answer within {DEADLINE} s\n"
+    assert result.out == f"{NAME}: {AS_KEYS_THERE} got no answer within {PATIENCE} s\n"
 
 
 def test_a_silent_imds_with_patience_is_given_up(helper: Helper, aws: Loopback) -> None:
     """However long the timeout for IMDS is, the deadline of the helper holds."""
     silent("imds", instance)(helper, aws)
-    helper.env |= {"AWS_METADATA_SERVICE_TIMEOUT": "60", "AWS_ECR_TIMEOUT": DEADLINE}
+    helper.env |= {"AWS_METADATA_SERVICE_TIMEOUT": "60", "AWS_ECR_TIMEOUT": PATIENCE}
     started = time.monotonic()
     result = helper.get(HOST)
     assert time.monotonic() - started < 15
-    assert result.out == f"{NAME}: {SEARCH} the default profile got no answer within {DEADLINE} s\n"
+    assert result.out == f"{NAME}: {SEARCH} the default profile got no answer within {PATIENCE} s\n"
 
 
 HANGING = ("echo $$ >$HOME/ids", "sleep 600 & echo $! >>$HOME/ids", "wait")
@@ -106,9 +103,9 @@ def test_a_hanging_credential_process_is_ended(helper: Helper, aws: Loopback) ->
     """At the deadline the credential_process is ended, and what it started too."""
     process(*HANGING)(helper, aws)
     started = time.monotonic()
-    result = helper.run("get", stdin=HOST.encode(), env={"AWS_ECR_TIMEOUT": DEADLINE})
+    result = helper.run("get", stdin=HOST.encode(), env={"AWS_ECR_TIMEOUT": PATIENCE})
     assert 4.5 < time.monotonic() - started < 15
-    assert result.out == f"{NAME}: {SEARCH} profile test got no answer within {DEADLINE} s\n"
+    assert result.out == f"{NAME}: {SEARCH} profile test got no answer within {PATIENCE} s\n"
     assert all(map(ended, process_ids(helper.home / "ids", 2)))
 
 

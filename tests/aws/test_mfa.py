@@ -28,6 +28,7 @@ from tests.loopback import (
 )
 from tests.support.helper import Helper
 from tests.support.needs import check
+from tests.support.processes import PATIENCE
 
 
 class Terminal:
@@ -129,13 +130,13 @@ def test_a_wrong_mfa_code_is_refused(helper: Helper, aws: Loopback) -> None:
 def test_an_unanswered_prompt_gives_the_terminal_back(helper: Helper, aws: Loopback) -> None:
     """At the deadline an MFA prompt is given up, and the terminal shows again what is typed."""
     role_with_mfa(helper, aws)
-    helper.env["AWS_ECR_TIMEOUT"] = "2"
+    helper.env["AWS_ECR_TIMEOUT"] = PATIENCE
     with terminal(helper) as running:
         running.shows("Enter MFA code")
         status, out = running.end()
         assert running.echoes()
     assert status == 1
-    assert out == f"{NAME}: {SEARCH} profile test got no answer within 2 s\n"
+    assert out == f"{NAME}: {SEARCH} profile test got no answer within {PATIENCE} s\n"
 
 
 def test_an_interrupted_prompt_gives_the_terminal_back(helper: Helper, aws: Loopback) -> None:

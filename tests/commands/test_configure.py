@@ -35,6 +35,7 @@ from tests.loopback import ACCOUNT, Fault, Loopback
 from tests.support import needs
 from tests.support.helper import EXECUTABLE, Helper, Result, finish
 from tests.support.needs import SYSTEM_PATH
+from tests.support.processes import PATIENCE
 
 OTHER = "444455556666.dkr.ecr.us-east-1.amazonaws.com"
 PUBLIC = "public.ecr.aws"
@@ -183,7 +184,7 @@ def test_where_sts_fails_the_account_may_be_given(
 ) -> None:
     """Only ECR may be in reach, and that is all that a pull needs."""
     aws.faults["sts"] = Fault(kind)
-    result = helper.run("configure", env={**IN_OHIO, "AWS_ECR_TIMEOUT": "2"})
+    result = helper.run("configure", env={**IN_OHIO, "AWS_ECR_TIMEOUT": PATIENCE})
     assert (result.status, result.stdout) == (1, b"")
     cause, advice = result.err.splitlines()
     assert cause.startswith("docker-credential-ecr: sts:GetCallerIdentity for the keys in the env")

@@ -25,7 +25,7 @@ from tests.loopback import USER_ARN, Fault, Loopback, role_arn_of
 from tests.support import needs
 from tests.support.helper import EXECUTABLE, Helper, assert_no_secret
 from tests.support.needs import SYSTEM_PATH
-from tests.support.processes import ended, process_ids
+from tests.support.processes import PATIENCE, ended, process_ids
 from tests.support.terminal import on_a_terminal, without_colour
 
 PUBLIC = "public.ecr.aws"
@@ -551,11 +551,11 @@ def test_a_credential_process_that_hangs(healthy: Helper) -> None:
     config.write_text(
         "[default]\ncredential_process = sh -c 'echo $$ >\"$HOME/ids\"; exec sleep 50'\n"
     )
-    env = {**NO_KEYS, "AWS_CONFIG_FILE": str(config), "AWS_ECR_TIMEOUT": "2"}
+    env = {**NO_KEYS, "AWS_CONFIG_FILE": str(config), "AWS_ECR_TIMEOUT": PATIENCE}
     started = time.monotonic()
     check = examine(healthy, PRIVATE, **env)["credentials"]
     assert time.monotonic() - started < 20
-    assert_found(check, "fail", "got no answer within 2 s", "credential_process")
+    assert_found(check, "fail", f"got no answer within {PATIENCE} s", "credential_process")
     assert all(map(ended, process_ids(healthy.home / "ids", 1)))
 
 
@@ -576,10 +576,10 @@ def test_an_aws_that_hangs(healthy: Helper, aws: Loopback, service: str, status:
     """Whatever timeouts are set, no check takes longer than a `get`."""
     aws.faults[service] = Fault("hang")
     started = time.monotonic()
-    checks = examine(healthy, AWS_ECR_TIMEOUT="5", AWS_ENDPOINT_URL_ECR=aws.url)
+    checks = examine(healthy, AWS_ECR_TIMEOUT=PATIENCE, AWS_ENDPOINT_URL_ECR=aws.url)
     assert time.monotonic() - started < 25
     check = checks["identity" if service == "sts" else "token"]
-    assert_found(check, status, "got no answer within 5 s", "raise AWS_ECR_TIMEOUT")
+    assert_found(check, status, f"got no answer within {PATIENCE} s", "raise AWS_ECR_TIMEOUT")
 
 
 def test_a_timeout_that_is_none(healthy: Helper) -> None:

@@ -3,6 +3,9 @@
 import time
 from pathlib import Path
 
+PATIENCE = "5"
+"""AWS_ECR_TIMEOUT in seconds: a busy machine may take three to get as far as what hangs."""
+
 
 def is_running(process: int) -> bool:
     """Say whether a process runs; one that ended and was not waited for does not."""
