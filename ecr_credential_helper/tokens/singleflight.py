@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.25
-_SILENCE = 5.0  # a holder that writes nothing for so long is stopped
+_SILENCE = 5.0  # a holder that writes nothing for so long, as one who waits sees it, is stopped
 _REMEMBERED = 60.0  # seconds; for a process that runs long, a failure is no news for longer
 _REPORT_LIMIT = 16 * 1024
 _REPORT_LINES = 5
@@ -88,7 +88,7 @@ class SingleFlight:
 
         Raises HelperError: how the holder failed, or would now that it is too late.
         """
-        wait, written, since = 0.0, 0, time.monotonic()
+        wait, written, looked, silent = 0.0, 0, time.monotonic(), 0.0
         while True:
             try:
                 lock = directory.open_lock(self._name)
@@ -102,9 +102,12 @@ class SingleFlight:
                     return lock
                 if not held:
                     changed = os.fstat(lock).st_mtime_ns
+                    # On a machine that is busy, or was halted, the holder had no more of its time.
+                    silent += min(time.monotonic() - looked, _LONGEST_PAUSE)
+                    looked = time.monotonic()
                     if changed != written:
-                        written, since = changed, time.monotonic()
-                    elif time.monotonic() - since > self._silence:
+                        written, silent = changed, 0.0
+                    elif silent > self._silence:
                         _remove(directory, self._name, lock)
                     if not self._deadline.left:
                         raise self._overdue(lock)

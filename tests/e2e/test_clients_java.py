@@ -39,9 +39,9 @@ ABOUT_THE_HELPER = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def trusted(rig: Rig) -> None:
-    """Make the CA of the rig known to Java, which does not read SSL_CERT_FILE."""
+    """Make the CA of the rig known to Java, which does not read SSL_CERT_FILE; once for a rig."""
     given = f"-file {rig.certificates()} -keystore {rig.directory / TRUSTED} -storepass {PASSWORD}"
     rig.run(installed("keytool"), "-importcert", "-noprompt", *given.split())
 

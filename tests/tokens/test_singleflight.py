@@ -188,6 +188,26 @@ def test_a_holder_that_no_longer_writes_is_passed_by(
     assert not os.path.exists(f"{path}/lock")
 
 
+def test_a_halt_of_the_machine_is_no_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While nothing runs at all, or hardly, a holder cannot write: nobody passes it by for that."""
+    path, now, halts = str(tmp_path / "cache"), time.monotonic(), list[float]()
+    holder = SingleFlight(path, "lock", Deadline())
+    holder.__enter__()
+    holder.report(HelperError("it asks"))
+
+    def halt(seconds: float) -> None:
+        halts.append(seconds)
+        if len(halts) == 4:
+            holder.__exit__(None, None, None)
+
+    monkeypatch.setattr(time, "sleep", halt)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 60 * len(halts))
+    with SingleFlight(path, "lock", deadline(monkeypatch, 1000)):
+        assert len(halts) == 4
+
+
 def waiting(path: str, count: int, outcomes: list[object]) -> list[threading.Thread]:
     """Start threads that wait for the lock, and add the error that they raise, or None."""
 
