@@ -373,8 +373,8 @@ def test_who_waits_does_so_until_its_own_deadline(
     helper: Helper, aws: Loopback, tmp_path: Path
 ) -> None:
     """An answer that comes late, but in time, is one for all."""
-    aws.latency["ecr"] = 13
-    stampede(helper, 5, HOST, tmp_path / "crowd", env={"AWS_ECR_TIMEOUT": "25"})
+    aws.latency["ecr"] = 7
+    stampede(helper, 5, HOST, tmp_path / "crowd", env={"AWS_ECR_TIMEOUT": "13"})
     assert aws.count("ecr") == 1
 
 
