@@ -113,7 +113,7 @@ def test_a_file_with_another_sum_is_told(tmp_path: Path) -> None:
 @pytest.mark.needs("skopeo")
 def test_an_image_copies_it(tmp_path: Path) -> None:
     """As skopeo pushes it, with COPY and ENV done to an empty root."""
-    (push,) = re.findall(r"`(skopeo copy [^`]+)`", TEXT)
+    push = text_of("Image", "sh", INSTALL).strip()
     copy, variable = text_of("Image", "dockerfile", INSTALL).splitlines()
     _, source, origin, target = copy.split()
     pushed = tmp_path / "pushed"
