@@ -177,7 +177,7 @@ BLACK_BOX := tests/test_protocol.py tests/test_registry.py tests/test_settings.p
 
 # Each form installed and used from a clean place, against the loopback AWS and by a real engine.
 BUILT := tests/packaging/test_packages.py tests/packaging/test_anywhere.py \
-	tests/packaging/test_other_processor.py tests/e2e/test_packages.py tests/e2e/test_readme.py \
+	tests/packaging/test_other_processor.py tests/e2e/test_packages.py tests/e2e/test_recipes.py \
 	tests/packaging/test_github_action.py tests/packaging/test_gitlab_component.py \
 	tests/e2e/test_ci.py tests/docs/test_install.py
 

@@ -1,4 +1,4 @@
-"""The README's "Install without Python", done with the packages that were built.
+"""docs/install.md, done with the packages that were built.
 
 `make packages-test` builds them. apt-get, yum and apk are stand-ins, in whose place dpkg, rpm and
 tar put the file into a root of its own: there is nothing to fetch for a package that needs nothing.
@@ -23,10 +23,9 @@ from tests.support.forms import (
     run,
 )
 from tests.support.needs import SYSTEM_PATH, check
-from tests.support.readme import README, text_of
+from tests.support.pages import INSTALL, text_of
 
-HEADING = "Install without Python"
-TEXT = README.read_text().partition(f"\n## {HEADING}\n")[2].partition("\n## ")[0]
+TEXT = INSTALL.read_text()
 COMMANDS = dict(re.findall(r"^\| ([^|`]+) \| `(.+)` \|$", TEXT, re.MULTILINE))
 VERSION = re.compile(r"docker-credential-ecr \(ecr-credential-helper\) \d+\.\d+")
 
@@ -80,11 +79,12 @@ def test_the_directory(tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "opt").mkdir(parents=True)
     (root / "usr/local/bin").mkdir(parents=True)
-    script = text_of(HEADING, "sh").replace("/opt/", "OPT/").replace(" /opt", " OPT")
+    script = text_of("Directory", "sh", INSTALL).replace("/opt/", "OPT/").replace(" /opt", " OPT")
     script = script.replace("/usr/local/bin/", f"{root}/usr/local/bin/")
     script = script.replace("OPT", f"{root}/opt")
     kept = f"find . -type f ! -name '*-{MACHINE}.tar.xz' ! -name SHA256SUMS -delete\n"
-    follow(tmp_path, kept + script)
+    check_sums, *_ = text_of("Check a download", "sh", INSTALL).splitlines()
+    follow(tmp_path, f"{kept}{check_sums}\n{script}")
     link = root / "usr/local/bin" / NAME
     assert VERSION.match(run(link, "version"))
     assert link.resolve().is_relative_to(root / "opt")
@@ -103,18 +103,18 @@ def test_a_part_can_be_replaced(tmp_path: Path) -> None:
 
 
 def test_a_file_with_another_sum_is_told(tmp_path: Path) -> None:
-    """And nothing is unpacked."""
-    check_line, *_ = text_of(HEADING, "sh").splitlines()
+    """Before anything is unpacked."""
+    check_sums, *_ = text_of("Check a download", "sh", INSTALL).splitlines()
     spoilt = f"echo >> $(ls *-{MACHINE}.tar.xz)\n"
     with pytest.raises(AssertionError, match="FAILED"):
-        follow(tmp_path, spoilt + check_line)
+        follow(tmp_path, spoilt + check_sums)
 
 
 @pytest.mark.needs("skopeo")
 def test_an_image_copies_it(tmp_path: Path) -> None:
     """As skopeo pushes it, with COPY and ENV done to an empty root."""
-    (push,) = re.findall(r"`(skopeo copy [^`]+)`", TEXT)
-    copy, variable = text_of(HEADING, "dockerfile").splitlines()
+    push = text_of("Image", "sh", INSTALL).strip()
+    copy, variable = text_of("Image", "dockerfile", INSTALL).splitlines()
     _, source, origin, target = copy.split()
     pushed = tmp_path / "pushed"
     assert source == f"--from={push.rpartition('docker://')[2]}"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.loopback import Loopback
 from tests.support.helper import Authority, Helper
-from tests.support.readme import README
+from tests.support.pages import COMMANDS, README
 from tests.support.stage import stage
 
 from .pictures import OF_COMMANDS, PICTURES, svg, words
@@ -27,9 +27,11 @@ def test_a_picture_is_what_the_command_shows(name: str, helper: Helper, aws: Loo
     assert words(drawn) == words((PICTURES / f"{name}.svg").read_text())
 
 
-def test_every_picture_is_on_the_page_and_fetches_nothing() -> None:
-    """None is left from before, and none asks another server for a font."""
-    shown = re.findall(r"\(docs/pictures/(\S+)\.svg\)", README.read_text())
+def test_every_picture_is_on_a_page_and_fetches_nothing() -> None:
+    """None is left from before, and none asks another server for a font; the README has one."""
+    first = re.findall(r"\(docs/pictures/(\S+)\.svg\)", README.read_text())
+    assert first == ["pull"]
+    shown = [*first, *re.findall(r"\(pictures/(\S+)\.svg\)", COMMANDS.read_text())]
     assert sorted(shown) == sorted(path.stem for path in PICTURES.iterdir())
     assert {*OF_COMMANDS, "pull"} == set(shown)
     for path in PICTURES.iterdir():

@@ -20,14 +20,13 @@ from tests.support.forms import MACHINE, NAME, ROOT, below
 from tests.support.gitlab import extended, included, run_job
 from tests.support.helper import EXECUTABLE
 from tests.support.needs import SYSTEM_PATH
-from tests.support.readme import text_of
+from tests.support.pages import CI, text_of
 from tests.support.releases import REPOSITORY, VERSION, make_release
 
 from .conftest import CLI
 from .rig import OTHER, PRIVATE, Rig
 from .users import User
 
-PAGE = ROOT / "docs" / "ci.md"
 ACTION = f"{REPOSITORY}/packaging/github-action@v{VERSION}"
 GITHUB = "http://127.0.0.1:8099"
 ROLE = "arn:aws:iam::111122223333:role/ci"
@@ -136,7 +135,7 @@ def test_github_actions(machine: Machine, aws: Loopback) -> None:
     """The action says the registry, and at the end of the job the machine is as it was."""
     before = below(machine.home)
     job = github_job(machine, aws)
-    page = yaml.safe_load(text_of("GitHub Actions", "yaml", PAGE))
+    page = yaml.safe_load(text_of("GitHub Actions", "yaml", CI))
     workflow(job, page["jobs"]["image"]["steps"])
     assert aws.count("ecr") == 1
     job.end()
@@ -146,15 +145,15 @@ def test_github_actions(machine: Machine, aws: Loopback) -> None:
 
 
 def test_github_actions_with_several_accounts(machine: Machine, aws: Loopback) -> None:
-    """Each registry is paid for with the role of its profile."""
+    """Each registry is used with the role of its profile."""
     roles = [f"arn:aws:iam::{host[:12]}:role/push" for host in (PRIVATE, OTHER)]
     for role in roles:
         aws.add_role(role)
     job = github_job(machine, aws)
     (machine.workspace / ".github").mkdir()
-    profiles = text_of("Several accounts", "ini", PAGE)
+    profiles = text_of("Several accounts", "ini", CI)
     (machine.workspace / ".github/aws-config").write_text(profiles)
-    workflow(job, yaml.safe_load(text_of("Several accounts", "yaml", PAGE)))
+    workflow(job, yaml.safe_load(text_of("Several accounts", "yaml", CI)))
     assert aws.count("sts", "AssumeRole") == 2
     assert not (machine.home / ".docker").exists()
     machine.variables |= aws.environment(with_keys=True)
@@ -164,7 +163,7 @@ def test_github_actions_with_several_accounts(machine: Machine, aws: Loopback) -
 def test_gitlab(machine: Machine, aws: Loopback) -> None:
     """The job's own token is exchanged for the role, and nothing is left of the job."""
     aws.add_role(ROLE, web_identity_token=ID_TOKEN)
-    pipeline = yaml.safe_load(text_of("GitLab", "yaml", PAGE))
+    pipeline = yaml.safe_load(text_of("GitLab", "yaml", CI))
     (include,) = pipeline.pop("include")
     address, inputs = include["remote"], include["inputs"]
     ours = f"https://raw.githubusercontent.com/{REPOSITORY}/v{VERSION}/"
@@ -190,10 +189,10 @@ def test_buildkite(machine: Machine, aws: Loopback) -> None:
         f'[ "$*" = "oidc request-token --audience sts.amazonaws.com" ] && printf %s {ID_TOKEN}',
     )
     (machine.stubs / NAME).symlink_to(EXECUTABLE)
-    (step,) = yaml.safe_load(text_of("Buildkite", "yaml", PAGE))["steps"]
+    (step,) = yaml.safe_load(text_of("Buildkite", "yaml", CI))["steps"]
     before = below(machine.home)
     made = 'find "$TMPDIR"'
-    hooks = text_of("Buildkite", "bash", PAGE), text_of("Buildkite", "sh", PAGE)
+    hooks = text_of("Buildkite", "bash", CI), text_of("Buildkite", "sh", CI)
     script = "\n".join([hooks[0], *step["commands"], made, hooks[1]])
     variables = {"BUILDKITE_JOB_ID": "0190", "BUILDKITE_COMMIT": COMMIT}
     done = machine.in_workspace(["bash", "-c", script], machine.variables | variables)
@@ -208,7 +207,7 @@ def test_buildkite(machine: Machine, aws: Loopback) -> None:
 def test_circleci(machine: Machine, aws: Loopback) -> None:
     """Each step is a shell of its own, which reads BASH_ENV."""
     aws.add_role(ROLE, web_identity_token=ID_TOKEN)
-    text = text_of("CircleCI", "yaml", PAGE)
+    text = text_of("CircleCI", "yaml", CI)
     for written, here in (
         ("https://github.com", GITHUB),
         ("x86_64", MACHINE),

@@ -1,10 +1,12 @@
 """The docker CLI, new and old, with the helper as credHelpers and as credsStore."""
 
 import json
+import re
 
 import pytest
 
 from tests.support.clients_page import SHOWN
+from tests.support.pages import TROUBLESHOOTING
 
 from .clients import (
     HUB_KEY,
@@ -19,9 +21,8 @@ from .rig import PRIVATE
 
 NO_CREDENTIALS = "no basic auth credentials\n"
 
-# What Docker shows of stdout, where the helper has the cause; before this version only a run does.
-SAID = "error getting credentials - err: exit status 1, out: `CAUSE`"
-SAID_SINCE = 29
+# What Docker shows of stdout, where the helper has the cause; older versions hide it.
+SAID = "error getting credentials - err: exit status 1, out: `"
 
 pytestmark = [
     pytest.mark.usefixtures("cli"),
@@ -208,7 +209,7 @@ def test_the_recorder_is_no_helper(someone: ClientUser, seed: Seed) -> None:
 def test_docker_shows_why_there_is_no_login(
     someone: ClientUser, seed: Seed, repository: str, failure: str
 ) -> None:
-    """Push, run and pull show the cause; what the helper says on stdout is hidden before 29."""
+    """Push, run and pull show the cause, and since the page's versions also the helper's stdout."""
     image = f"{PRIVATE}/{repository}:1"
     someone.build(image)
     someone.use_helper(PRIVATE)
@@ -224,5 +225,22 @@ def test_docker_shows_why_there_is_no_login(
     assert all(cause in done.stderr for done in (push, run))
     words = someone.sees(failure, pull)
     assert "CAUSE" in words
-    speaks = int(version_of(someone).partition(".")[0]) >= SAID_SINCE
-    assert (SAID in words) == (speaks and failure != "no credentials")
+    for command, done in {"push": push, "run": run, "pull": pull}.items():
+        speaks = numbers(version_of(someone)) >= shown_since()[command]
+        assert (SAID in done.stderr) == (speaks and failure != "no credentials")
+
+
+def numbers(version: str) -> list[int]:
+    """Return the three numbers of a version."""
+    return [int(part) for part in re.findall(r"\d+", version)[:3]]
+
+
+def shown_since() -> dict[str, list[int]]:
+    """Return the version since which each command shows what a helper says, by the page's table."""
+    table = TROUBLESHOOTING.read_text().partition("\n## What Docker hides\n")[2]
+    rows = re.findall(r"^\| (`docker .+`) \| ([\d.]+) \|$", table, re.MULTILINE)
+    return {
+        command: numbers(version)
+        for commands, version in rows
+        for command in re.findall(r"`docker (\w+)`", commands)
+    }

@@ -6,16 +6,14 @@ import tomllib
 import pytest
 
 from tests.loopback import Loopback
-from tests.support.forms import NAME, ROOT
+from tests.support.forms import NAME
 from tests.support.helper import EXECUTABLE
 from tests.support.needs import SYSTEM_PATH, built
-from tests.support.readme import text_of
+from tests.support.pages import CI, text_of
 
 from .conftest import CLI
 from .rig import PRIVATE, Rig
 from .users import User
-
-PAGE = ROOT / "docs" / "ci.md"
 
 # A machine with the user of GitLab Runner, over that of the rig. $1 is an empty directory, $2 asks
 # for a login as GitLab Runner does, $3 is an image. The service runs as root, and reads the
@@ -56,10 +54,10 @@ def test_the_image_of_a_gitlab_job(
     (here / "installed/bin" / NAME).symlink_to(EXECUTABLE)
     (here / "stubs/apt-get").write_text('#!/bin/sh\n[ "$1 $2 $#" = "install --yes 3" ]\n')
     (here / "stubs/apt-get").chmod(0o755)
-    (here / "script").write_text(text_of("The image of a job", "sh", PAGE))
+    (here / "script").write_text(text_of("The image of a job", "sh", CI))
     variables = {**aws.environment(), "PATH": f"{here}/stubs:{SYSTEM_PATH}"}
     if how == "DOCKER_AUTH_CONFIG":
-        config = tomllib.loads(text_of("The image of a job", "toml", PAGE))
+        config = tomllib.loads(text_of("The image of a job", "toml", CI))
         (word,) = config["runners"][0]["environment"]
         name, _, variables[name] = word.partition("=")
         (here / "script").write_text("")

@@ -1,8 +1,8 @@
 """The recipes of docs/kubernetes.md, run; the kubelet's own plugin code takes what they leave.
 
-Every block of the page is used, as the first test says. Absolute directories are below the user's
-home here, and what a recipe does not bring itself (systemctl, k3d, kind) only writes down how it is
-called: what is tested is that the command, the files and the flags fit together.
+Those of pods are run in test_recipes.py. Absolute directories are below the user's home here, and
+what a recipe does not bring itself (systemctl, k3d, kind) only writes down how it is called: what
+is tested is that the command, the files and the flags fit together.
 """
 
 import json
@@ -21,43 +21,18 @@ from tests.commands.test_kubelet import matches
 from tests.loopback import USER_ARN, USER_KEY, USER_SECRET, Loopback, session_arn
 from tests.support.forms import NAME, by_directory
 from tests.support.needs import SYSTEM_PATH, built
-from tests.support.readme import TOP, blocks, text_of
+from tests.support.pages import KUBERNETES, TOP, text_of, texts_of
 
 from .clients import ClientUser, Seed
 from .rig import PRIVATE, RigError
 from .test_kubelet import ROLE, TOKEN, Kubelet, Login, all_logins
 
-PAGE = TOP / "docs" / "kubernetes.md"
 PACKAGED = "PACKAGES" in os.environ
 FLAGS = ("image-credential-provider-config", "image-credential-provider-bin-dir")
 TOOLS = ("systemctl", "k3d", "kind")
+BOTH = "Service accounts, and the node for the rest"
 # The top directories that a recipe names, where no path goes on to the left of it.
 ABSOLUTE = re.compile(r"(?<![\w.$/}-])/(?=(etc|opt|root|usr|var)/)")
-
-USED = {
-    ("Kubernetes", "sh"),
-    ("What it writes", "yaml"),
-    ("kubeadm", "sh"),
-    ("kubeadm", "yaml"),
-    ("k3s and RKE2", "sh"),
-    ("k3d", "sh"),
-    ("kind", "sh"),
-    ("kind", "yaml"),
-    ("Nodes of EKS", "sh"),
-    ("Talos", "yaml"),
-    ("Talos", "dockerfile"),
-    ("Bottlerocket", "toml"),
-    ("Nodes outside of EC2", "ini"),
-    ("Service accounts, and the node for the rest", "sh"),
-    ("Service accounts, and the node for the rest", "yaml"),
-    ("Service accounts alone", "yaml"),
-    ("When something is wrong", "console"),
-}
-
-
-def text(heading: str, language: str) -> str:
-    """Return the text of the only block of a language below a heading of the page."""
-    return text_of(heading, language, PAGE)
 
 
 class Machine:
@@ -123,23 +98,18 @@ def assert_node_pulls(kubelet: Kubelet, aws: Loopback, image: str) -> None:
     assert aws.issued[login["password"]].principal == USER_ARN
 
 
-def test_every_block_of_the_page_is_run() -> None:
-    """A new recipe gets its test here."""
-    assert {block[:2] for block in blocks(PAGE)} == USED
-
-
 def test_the_command(machine: Machine, aws: Loopback, seed: Seed) -> None:
     """The flags that it names are those with which a kubelet starts and pulls."""
-    said = machine.follow(text("Kubernetes", "sh"))
+    said = machine.follow(text_of("Kubernetes", "sh", KUBERNETES))
     config, programs = flags_in(said)
 
-    assert Path(config).read_text() == text("What it writes", "yaml")
+    assert Path(config).read_text() == text_of("What it writes", "yaml", KUBERNETES)
     assert_node_pulls(machine.kubelet(config, programs), aws, seed.image)
 
 
 def test_kubeadm(machine: Machine, aws: Loopback, seed: Seed) -> None:
     """A node that is there has the flags from the file, which a shell reads as systemd does."""
-    machine.follow(text("kubeadm", "sh"))
+    machine.follow(text_of("kubeadm", "sh", KUBERNETES))
     sourced = f". {machine.root}/etc/default/kubelet; echo $KUBELET_EXTRA_ARGS"
     config, programs = flags_in(machine.user.run("sh", "-euc", sourced).stdout)
 
@@ -149,17 +119,17 @@ def test_kubeadm(machine: Machine, aws: Loopback, seed: Seed) -> None:
 
 def test_kubeadm_of_a_new_node(machine: Machine) -> None:
     """The types of kubeadm take the configuration, and its flags are those of the node there."""
-    recipe = text("kubeadm", "yaml")
+    recipe = text_of("kubeadm", "yaml", KUBERNETES)
     arguments = yaml.safe_load(recipe)["nodeRegistration"]["kubeletExtraArgs"]
 
     assert checked(machine, recipe) == ["JoinConfiguration"]
     joined = " ".join(f"--{each['name']}={each['value']}" for each in arguments)
-    assert flags_in(joined) == flags_in(text("kubeadm", "sh").replace("\\\n", " "))
+    assert flags_in(joined) == flags_in(text_of("kubeadm", "sh", KUBERNETES).replace("\\\n", " "))
 
 
 def test_k3s(machine: Machine, aws: Loopback, seed: Seed) -> None:
     """What is in k3s's directory is what it gives to its kubelet by itself."""
-    machine.follow(text("k3s and RKE2", "sh"))
+    machine.follow(text_of("k3s and RKE2", "sh", KUBERNETES))
     place = machine.root / "var/lib/rancher/credentialprovider"
 
     assert machine.called == ["systemctl restart k3s"]
@@ -172,7 +142,7 @@ def test_k3d(machine: Machine, aws: Loopback, seed: Seed) -> None:
     """A node that has the volumes and nothing else has the program behind the link, too."""
     machine.unpack()
     machine.user.variables["HOME"] = str(machine.root / "root")
-    machine.follow(text("k3d", "sh"))
+    machine.follow(text_of("k3d", "sh", KUBERNETES))
 
     [call] = machine.called
     volumes = re.findall(r"--volume (\S+):(\S+)@all", call)
@@ -190,8 +160,8 @@ def test_k3d(machine: Machine, aws: Loopback, seed: Seed) -> None:
 def test_kind(machine: Machine, aws: Loopback, seed: Seed) -> None:
     """The mounts have what the flags in the patch name, and the program behind the link."""
     machine.unpack()
-    (machine.root / "kind.yaml").write_text(machine.placed(text("kind", "yaml")))
-    machine.follow(text("kind", "sh"))
+    (machine.root / "kind.yaml").write_text(machine.placed(text_of("kind", "yaml", KUBERNETES)))
+    machine.follow(text_of("kind", "sh", KUBERNETES))
 
     assert machine.called == ["kind create cluster --config kind.yaml"]
     [node] = yaml.safe_load((machine.root / "kind.yaml").read_text())["nodes"]
@@ -226,7 +196,7 @@ def test_nodes_of_eks(machine: Machine, aws: Loopback, seed: Seed) -> None:
     (place / "ecr-credential-provider").write_text("#!/bin/sh\nexit 1\n")
     (place / "ecr-credential-provider").chmod(0o755)
 
-    said = machine.follow(text("Nodes of EKS", "sh"), warns=True)
+    said = machine.follow(text_of("Nodes of EKS", "sh", KUBERNETES), warns=True)
 
     config, programs = flags_in(said)
     providers = json.loads(Path(config).read_text())["providers"]
@@ -241,10 +211,10 @@ def test_nodes_of_eks(machine: Machine, aws: Loopback, seed: Seed) -> None:
 def test_talos(machine: Machine, aws: Loopback, seed: Seed) -> None:
     """The image of the extension has the program where the kubelet of Talos looks for it."""
     machine.unpack()
-    manifest, patch = (b.text for b in blocks(PAGE) if b[:2] == ("Talos", "yaml"))
+    manifest, patch = texts_of("Talos", "yaml", KUBERNETES)
     context = machine.root / "opt"
     (context / "manifest.yaml").write_text(manifest)
-    (context / "Dockerfile").write_text(text("Talos", "dockerfile"))
+    (context / "Dockerfile").write_text(text_of("Talos", "dockerfile", KUBERNETES))
     image = f"{PRIVATE}/extension:1"
     machine.user.docker("build", "--tag", image, context)
     box = machine.user.docker("create", image, "none").stdout.strip()
@@ -264,7 +234,7 @@ def test_talos(machine: Machine, aws: Loopback, seed: Seed) -> None:
 
 def test_bottlerocket() -> None:
     """The settings are of AWS's provider alone, and its patterns have the hosts of ECR."""
-    settings = tomllib.loads(text("Bottlerocket", "toml"))["settings"]["kubernetes"]
+    settings = tomllib.loads(text_of("Bottlerocket", "toml", KUBERNETES))["settings"]["kubernetes"]
     [(name, provider)] = settings["credential-providers"].items()
 
     assert name == "ecr-credential-provider"
@@ -274,7 +244,7 @@ def test_bottlerocket() -> None:
 
 def test_nodes_outside_of_ec2(machine: Machine, aws: Loopback, seed: Seed) -> None:
     """The process of root's AWS config file is run, with a certificate that is there."""
-    recipe = machine.placed(text("Nodes outside of EC2", "ini"))
+    recipe = machine.placed(text_of("Nodes outside of EC2", "ini", KUBERNETES))
     parser = ConfigParser(interpolation=None)
     parser.read_string(recipe)
     command = parser["default"]["credential_process"].split()
@@ -285,7 +255,7 @@ def test_nodes_outside_of_ec2(machine: Machine, aws: Loopback, seed: Seed) -> No
         f"#!/bin/sh\necho \"$*\" >>{machine.stubs}/called\necho '{json.dumps(keys)}'\n"
     )
     program.chmod(0o755)
-    machine.follow(text("Kubernetes", "sh"))
+    machine.follow(text_of("Kubernetes", "sh", KUBERNETES))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONFIG_FILE"):
         machine.user.variables.pop(name, None)
     machine.user.variables["HOME"] = str(machine.root / "root")
@@ -308,11 +278,10 @@ def test_nodes_outside_of_ec2(machine: Machine, aws: Loopback, seed: Seed) -> No
 
 def test_service_accounts_and_the_node(machine: Machine, aws: Loopback, seed: Seed) -> None:
     """A pod with the role of the page is tried with that, and then as the node."""
-    heading = "Service accounts, and the node for the rest"
-    *_, account = yaml.safe_load_all(text(heading, "yaml"))
+    *_, account = yaml.safe_load_all(text_of(BOTH, "yaml", KUBERNETES))
     role = account["metadata"]["annotations"]["eks.amazonaws.com/ecr-role-arn"]
     aws.add_role(role, web_identity_token=TOKEN)
-    config, programs = flags_in(machine.follow(text(heading, "sh")))
+    config, programs = flags_in(machine.follow(text_of(BOTH, "sh", KUBERNETES)))
     kubelet = machine.kubelet(config, programs)
 
     done = kubelet.run("-service-account=puller", f"-role={role}", seed.image, token=TOKEN)
@@ -332,7 +301,7 @@ def checked(machine: Machine, text: str, *options: str) -> list[str]:
 
 def test_nodes_may_ask_for_tokens(machine: Machine) -> None:
     """The objects of the page are valid, and give nodes what NodeRestriction asks for."""
-    recipe = text("Service accounts, and the node for the rest", "yaml")
+    recipe = text_of(BOTH, "yaml", KUBERNETES)
     audience = "-audience=sts.amazonaws.com"
     kinds = ["ClusterRole", "ClusterRoleBinding", "ServiceAccount"]
     assert checked(machine, recipe, audience) == [*kinds, "allowed: true"]
@@ -345,8 +314,8 @@ def test_nodes_may_ask_for_tokens(machine: Machine) -> None:
 def test_service_accounts_alone(machine: Machine, aws: Loopback, seed: Seed) -> None:
     """In place of what the command writes it serves service accounts, and the node no more."""
     aws.add_role(ROLE, web_identity_token=TOKEN)
-    config, programs = flags_in(machine.follow(text("Kubernetes", "sh")))
-    Path(config).write_text(text("Service accounts alone", "yaml"))
+    config, programs = flags_in(machine.follow(text_of("Kubernetes", "sh", KUBERNETES)))
+    Path(config).write_text(text_of("Service accounts alone", "yaml", KUBERNETES))
     kubelet = machine.kubelet(config, programs)
 
     [login] = kubelet.logins("-service-account=any", seed.image, token=TOKEN)
@@ -355,10 +324,17 @@ def test_service_accounts_alone(machine: Machine, aws: Loopback, seed: Seed) -> 
     assert kubelet.logins(seed.image) == [Login(username="", password="", serviceAccount="")]
 
 
+def test_what_to_run_when_something_is_wrong(machine: Machine) -> None:
+    """It is the kubelet's request and its answer."""
+    command = text_of("When something is wrong", "console", KUBERNETES).removeprefix("$ ")
+    answer = json.loads(machine.follow(command))
+    assert list(answer["auth"]) == [PRIVATE]
+
+
 def test_what_the_kubelet_says_of_a_mistake(machine: Machine, seed: Seed) -> None:
     """The table at the end of the page has the kubelet's own words."""
-    page = PAGE.read_text()
-    config, programs = flags_in(machine.follow(text("Kubernetes", "sh")))
+    page = KUBERNETES.read_text()
+    config, programs = flags_in(machine.follow(text_of("Kubernetes", "sh", KUBERNETES)))
     kubelet = machine.kubelet(config, programs)
     (Path(programs) / NAME).unlink()
 

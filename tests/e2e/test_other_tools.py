@@ -14,13 +14,13 @@ import yaml  # type: ignore[import-untyped]
 from tests.loopback import Loopback
 from tests.support.helper import EXECUTABLE
 from tests.support.needs import SYSTEM_PATH, built, installed
-from tests.support.readme import TOP, Block, blocks
+from tests.support.pages import INSTALL, OTHER_TOOLS, text_of
 
 from .rig import OTHER, PRIVATE, Rig
 from .users import User
 
-PAGE = TOP / "docs" / "other-tools.md"
-CLUSTER, UPDATER = "A cluster outside EC2", "Argo CD Image Updater"
+CLUSTER = "A cluster outside EC2"
+UPDATER = "Argo CD Image Updater"
 COOLIFY = "Coolify, Dokploy, and others that run Docker in a container"
 IMAGE = f"{PRIVATE}/app:latest"
 
@@ -33,12 +33,6 @@ manifests=$(cat "$(echo "$3" | sed s,^-$,/dev/stdin,)")
 [ "$manifests" ] || { echo "error: no objects passed to apply" >&2; exit 1; }
 printf '%s\\n' "$manifests" > "$HOME/applied-$(wc -l < "$HOME/kubectl")"
 """
-
-
-def text_of(heading: str, language: str) -> str:
-    """Return the text of the only block of a language below a heading of the page."""
-    (text,) = (block.text for block in blocks(PAGE) if block[:2] == (heading, language))
-    return text
 
 
 class Somebody(User):
@@ -116,13 +110,13 @@ def container_of(job: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_cluster_outside_ec2(somebody: Somebody, aws: Loopback) -> None:
     """The Secret is one that an API server takes, the job may renew it, and it pulls."""
-    renew = text_of(CLUSTER, "yaml")
+    renew = text_of(CLUSTER, "yaml", OTHER_TOOLS)
     assert kinds_in(renew, somebody) == ["ServiceAccount", "Role", "RoleBinding", "CronJob"]
     account, role, binding, job = yaml.safe_load_all(renew)
     (somebody.home / "renew.yaml").write_text(renew)
     somebody.has("kubectl", KUBECTL)
 
-    somebody.follow(text_of(CLUSTER, "sh"))
+    somebody.follow(text_of(CLUSTER, "sh", OTHER_TOOLS))
     _, renewer, patch = (somebody.home / "kubectl").read_text().splitlines()
     assert renewer == "apply -f renew.yaml"
     first = (somebody.home / "applied-1").read_text()
@@ -162,9 +156,15 @@ def test_a_cluster_outside_ec2(somebody: Somebody, aws: Loopback) -> None:
     ]
 
 
+def test_the_image_of_the_job_has_the_helper_as_any_image() -> None:
+    """By the lines of docs/install.md, which are run where the packages have been built."""
+    _, _, *ours = text_of(CLUSTER, "dockerfile", OTHER_TOOLS).splitlines()
+    assert ours == text_of("Image", "dockerfile", INSTALL).splitlines()
+
+
 def test_a_job_that_gets_no_token_applies_nothing(somebody: Somebody) -> None:
     """The Secret that is there stays, and the job fails, so that it is tried again."""
-    *_, job = yaml.safe_load_all(text_of(CLUSTER, "yaml"))
+    *_, job = yaml.safe_load_all(text_of(CLUSTER, "yaml", OTHER_TOOLS))
     somebody.has("kubectl", KUBECTL)
     del somebody.variables["AWS_SECRET_ACCESS_KEY"], somebody.variables["AWS_ACCESS_KEY_ID"]
     done = somebody.follow(container_of(job)["command"][2], check=False)
@@ -187,12 +187,13 @@ def test_what_a_secret_may_be_called(somebody: Somebody) -> None:
 
 def test_argo_cd_image_updater(somebody: Somebody) -> None:
     """The script is run as a file, without arguments, and its line is split at the first colon."""
-    values = yaml.safe_load(text_of(UPDATER, "yaml"))
+    values = yaml.safe_load(text_of(UPDATER, "yaml", OTHER_TOOLS))
     (registry,) = values["config"]["registries"]
     source, _, path = registry["credentials"].partition(":")
     assert source == "ext"
     script = values["authScripts"]["scripts"][Path(path).name]
-    (copied,) = re.findall(r"(/\S+/docker-credential-ecr)$", text_of(UPDATER, "dockerfile"))
+    image = text_of(UPDATER, "dockerfile", OTHER_TOOLS)
+    (copied,) = re.findall(r"(/\S+/docker-credential-ecr)$", image)
     script = script.replace(f"{copied}/docker-credential-ecr", str(EXECUTABLE))
     script = script.replace("HOME=/tmp", f"HOME={somebody.home}/tmp")
     somebody.has("ecr.sh", script)
@@ -204,8 +205,9 @@ def test_argo_cd_image_updater(somebody: Somebody) -> None:
 
 def test_flux(somebody: Somebody) -> None:
     """It reads the Secret that the job renews, in its own namespace."""
-    repository = yaml.safe_load(text_of("Flux", "yaml"))
-    *_, job = yaml.safe_load_all(text_of(CLUSTER, "yaml").replace("team", "flux-system"))
+    repository = yaml.safe_load(text_of("Flux", "yaml", OTHER_TOOLS))
+    renew = text_of(CLUSTER, "yaml", OTHER_TOOLS)
+    *_, job = yaml.safe_load_all(renew.replace("team", "flux-system"))
     somebody.has("kubectl", KUBECTL)
     somebody.follow(container_of(job)["command"][2])
     secret = json.loads(somebody.applied())
@@ -219,7 +221,7 @@ def test_flux(somebody: Somebody) -> None:
 def test_renovate(somebody: Somebody) -> None:
     """Its rules are JSON in the environment; with the user AWS it takes the password as it is."""
     somebody.has("renovate", '#!/bin/sh\nprintf %s "$RENOVATE_HOST_RULES"\n')
-    (rule,) = json.loads(somebody.follow(text_of("Renovate", "sh")).stdout)
+    (rule,) = json.loads(somebody.follow(text_of("Renovate", "sh", OTHER_TOOLS)).stdout)
     assert (rule["hostType"], rule["matchHost"]) == ("docker", PRIVATE)
     assert rule["username"] == "AWS"
     assert_takes(somebody, rule["username"], rule["password"])
@@ -227,14 +229,14 @@ def test_renovate(somebody: Somebody) -> None:
 
 def test_dependabot(somebody: Somebody) -> None:
     """The workflow hands the token on by stdin, to the secret that the configuration names."""
-    (job,) = yaml.safe_load(text_of("Dependabot", "yaml"))["jobs"].values()
+    (job,) = yaml.safe_load(text_of("Dependabot", "yaml", OTHER_TOOLS))["jobs"].values()
     *_, install, renew = job["steps"]
     assert install["run"] == "pipx install ecr-credential-helper"
     somebody.has("gh", '#!/bin/sh\necho "$@" > "$HOME/called"\ncat > "$HOME/secret"\n')
     somebody.follow(renew["run"], GITHUB_REPOSITORY="o/r", GH_TOKEN="x")
     called = (somebody.home / "called").read_text().split()
     assert called == ["secret", "set", "ECR_TOKEN", "--app", "dependabot", "--repo", "o/r"]
-    registry = yaml.safe_load(text_of("Dependabot", "yml"))["registries"]["ecr"]
+    registry = yaml.safe_load(text_of("Dependabot", "yml", OTHER_TOOLS))["registries"]["ecr"]
     assert registry["password"] == f"${{{{secrets.{called[2]}}}}}"
     assert registry["url"] == f"https://{PRIVATE}"
     secret = (somebody.home / "secret").read_text().rstrip("\r\n")
@@ -243,7 +245,7 @@ def test_dependabot(somebody: Somebody) -> None:
 
 def test_coolify(somebody: Somebody) -> None:
     """The login is in config.json, where a container without the helper can use it."""
-    (line,) = text_of(COOLIFY, "crontab").splitlines()
+    (line,) = text_of(COOLIFY, "crontab", OTHER_TOOLS).splitlines()
     *_, when, user, command = re.fullmatch(r"((\S+ ){5})(\S+) (.*)", line).groups()  # type: ignore[union-attr]
     assert user == "root"
     assert when
@@ -256,7 +258,7 @@ def test_coolify(somebody: Somebody) -> None:
 
 def test_the_lines_for_bazel() -> None:
     """Each is a pattern that Bazel takes: a `*` at its beginning alone, and a helper on PATH."""
-    lines = text_of("Bazel", "bazelrc").splitlines()
+    lines = text_of("Bazel", "bazelrc", OTHER_TOOLS).splitlines()
     assert len(lines) == 3
     for line in lines:
         common, option = shlex.split(line)
@@ -274,16 +276,3 @@ def test_docker_auth_config(somebody: Somebody) -> None:
     bare.variables["DOCKER_AUTH_CONFIG"] = json.dumps({**json.loads(auths), "more": {}})
     bare.docker("rmi", IMAGE)
     assert bare.docker("pull", IMAGE, check=False).returncode != 0
-
-
-def test_every_block_is_run() -> None:
-    """A block that no test reads would be one that nobody has tried."""
-    source = Path(__file__).read_text()
-    names = {CLUSTER: "CLUSTER", UPDATER: "UPDATER", COOLIFY: "COOLIFY"}
-
-    def is_read(block: Block) -> bool:
-        heading = names.get(block.heading, f'"{block.heading}"')
-        return f'text_of({heading}, "{block.language}")' in source
-
-    unread = [block[:2] for block in blocks(PAGE) if not is_read(block)]
-    assert unread == [(CLUSTER, "dockerfile")]

@@ -1,7 +1,7 @@
-"""The recipes of the README, run: a real Docker engine, a registry, podman and skopeo.
+"""The recipes of the pages, run: a real Docker engine, a registry, podman and skopeo.
 
 What a recipe installs is installed already, and what AWS, GitHub or Kubernetes do around it is done
-by the test; the commands and files are those of the README. What a recipe takes from a package is
+by the test; the commands and files are those of the pages. What a recipe takes from a package is
 the program of the tests, but the package itself where they have been built (PACKAGES).
 """
 
@@ -11,7 +11,6 @@ import re
 import secrets
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -20,7 +19,17 @@ from tests.loopback import USER_ARN, Loopback
 from tests.support.forms import NAME, PACKAGES, below, by_directory
 from tests.support.helper import EXECUTABLE
 from tests.support.needs import SYSTEM_PATH, installed
-from tests.support.readme import blocks, text_of
+from tests.support.pages import (
+    CI,
+    INSTALL,
+    KUBERNETES,
+    MOVING_OVER,
+    OTHER_TOOLS,
+    README,
+    TROUBLESHOOTING,
+    text_of,
+    texts_of,
+)
 
 from .rig import PRIVATE, Rig
 from .users import User
@@ -70,12 +79,12 @@ INSTANCE_STUBS = {
 
 
 class Follower(User):
-    """Somebody who does what the README says, with a way to the loopback AWS."""
+    """Somebody who does what the pages say, with a way to the loopback AWS."""
 
     aws: Loopback
 
     def follow(self, script: str, **variables: str) -> str:
-        """Run a script of the README in a directory with a Dockerfile; return its stdout."""
+        """Run a script of a page in a directory with a Dockerfile; return its stdout."""
         stubs = self.home / "stubs"
         stubs.mkdir(exist_ok=True)
         docker = shutil.which("docker", path=SYSTEM_PATH) or ""
@@ -118,22 +127,18 @@ def reader(rig: Rig, aws: Loopback) -> Follower:
     return somebody
 
 
-def document(heading: str) -> Any:
-    """Return the YAML of a recipe."""
-    return yaml.safe_load(text_of(heading, "yaml"))
-
-
 def test_install_configure_pull(reader: Follower) -> None:
     """The first three blocks, one after the other."""
     reader.has_app()
-    for heading in ("Install", "Configure", "Pull"):
-        reader.follow(text_of(heading, "sh"))
+    reader.follow(text_of("Install", "sh", README))
+    reader.follow(text_of("Configure", "sh", README))
+    reader.follow(text_of("Pull", "sh", README))
     assert json.loads(reader.config.read_text())["credHelpers"][PRIVATE] == "ecr"
 
 
 def test_jenkins(reader: Follower) -> None:
     """The steps of the pipeline, with a config.json of the job's own."""
-    pipeline = text_of("Jenkins", "groovy")
+    pipeline = text_of("Jenkins", "groovy", CI)
     (place,) = re.findall(r'DOCKER_CONFIG = "(.*)"', pipeline)
     place = place.replace("${WORKSPACE_TMP}", str(reader.home / "tmp"))
     steps = re.findall(r"sh '(.*)'", pipeline)
@@ -160,7 +165,7 @@ def test_amazon_linux(
     if PACKAGED:
         installed("rpm")
         install = f'rpm --root={root} --dbpath=/var/lib/rpm --install "{PACKAGES}/${{4##*/}}"'
-    scripts = {"user-data": text_of("EC2, Amazon Linux 2023", "sh")}
+    scripts = {"user-data": text_of("EC2, Amazon Linux 2023", "sh", INSTALL)}
     for name, stub in INSTANCE_STUBS.items():
         text = stub.replace("INSTALL", install).replace("ROOT", str(root))
         scripts[f"stubs/{name}"] = f"#!/bin/sh -e\n{text}\n"
@@ -171,7 +176,7 @@ def test_amazon_linux(
     socket = rig.directory / "docker.sock"
     variables = ",".join(aws.environment())
     done = rig.run(
-        *(*command, here, socket, variables, text_of("Pull", "sh"), variable),
+        *(*command, here, socket, variables, text_of("Pull", "sh", README), variable),
         env={**aws.environment(), "PATH": SYSTEM_PATH},
     )
     assert done.stdout.split() == ["root", "ec2-user"]
@@ -184,8 +189,8 @@ def test_ubuntu(rig: Rig, aws: Loopback, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(aws, "instance_role", "node")
     somebody = follower(rig, aws)
     somebody.has_app()
-    somebody.follow(text_of("EC2, Ubuntu", "sh"))
-    somebody.follow(text_of("Pull", "sh"))
+    somebody.follow(text_of("EC2, Ubuntu", "sh", INSTALL))
+    somebody.follow(text_of("Pull", "sh", README))
     assert aws.count("imds") > 0
 
 
@@ -195,7 +200,8 @@ def test_eks_pods(rig: Rig, aws: Loopback, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(aws, "container_role", "images")
     somebody = follower(rig, aws, AWS_CONTAINER_CREDENTIALS_FULL_URI=aws.container_url)
     somebody.has_app()
-    _, _, script = document("EKS pods")["spec"]["containers"][0]["command"]
+    pod = yaml.safe_load(text_of("EKS pods", "yaml", KUBERNETES))
+    _, _, script = pod["spec"]["containers"][0]["command"]
     somebody.follow(script)
     somebody.follow(f"docker pull {PRIVATE}/app:stable")
 
@@ -206,7 +212,7 @@ def test_kaniko(rig: Rig, aws: Loopback, tmp_path: Path) -> None:
     The packaged one answers, too, where there is nothing but what the pod's volume has.
     """
     aws.add_role(ROLE, web_identity_token="header.claims.signature")
-    spec = document("kaniko")["spec"]
+    spec = yaml.safe_load(text_of("kaniko", "yaml", KUBERNETES))["spec"]
     (init,), (kaniko,), (volume,) = spec["initContainers"], spec["containers"], spec["volumes"]
     assert volume["emptyDir"] == {}
     (place,) = {mount["mountPath"] for each in (init, kaniko) for mount in each["volumeMounts"]}
@@ -245,48 +251,82 @@ def test_kaniko(rig: Rig, aws: Loopback, tmp_path: Path) -> None:
 
 def test_buildx(reader: Follower) -> None:
     """As far as it goes where there is no buildx."""
-    reader.follow(text_of("Configure", "sh"))
-    reader.follow(text_of("buildx", "sh"))
+    reader.follow(text_of("Configure", "sh", README))
+    reader.follow(text_of("buildx", "sh", OTHER_TOOLS))
 
 
 def test_podman(reader: Follower) -> None:
     """With Docker's config.json, and with podman's own list of helpers."""
     installed("podman")
     reader.has_app()
-    reader.follow(text_of("podman", "sh"))
+    reader.follow(text_of("podman", "sh", OTHER_TOOLS))
     reader.config.unlink()
     registries = reader.home / "registries.conf"
-    registries.write_text(text_of("podman", "toml"))
-    reader.follow(
-        text_of("podman", "sh").splitlines()[1], CONTAINERS_REGISTRIES_CONF=str(registries)
-    )
+    registries.write_text(text_of("podman", "toml", OTHER_TOOLS))
+    _, pull = text_of("podman", "sh", OTHER_TOOLS).splitlines()
+    reader.follow(pull, CONTAINERS_REGISTRIES_CONF=str(registries))
+
+
+def test_swarm(reader: Follower, aws: Loopback) -> None:
+    """A service keeps the login that it was made with, until it is sent another."""
+    reader.has_app()
+    reader.variables["AWS_ECR_DISABLE_CACHE"] = "true"
+    reader.follow(text_of("Configure", "sh", README))
+    aws.calls.clear()
+    reader.follow("docker swarm init --advertise-addr 127.0.0.1")
+    try:
+        service = f"--detach --name app --replicas 0 {PRIVATE}/app:latest"
+        reader.follow(f"docker service create --with-registry-auth {service}")
+        assert aws.count("ecr") == 1
+        reader.follow("docker service update --detach --replicas-max-per-node 2 app")
+        assert aws.count("ecr") == 1
+        reader.follow(text_of("Swarm", "sh", OTHER_TOOLS))
+        assert aws.count("ecr") == 2
+    finally:
+        reader.follow("docker swarm leave --force")
+
+
+def test_the_nodes_of_a_swarm(rig: Rig, aws: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pulls with the role of its own."""
+    monkeypatch.setattr(aws, "instance_role", "node")
+    somebody = follower(rig, aws)
+    somebody.has_app()
+    somebody.use_helper(PRIVATE)
+    (line,) = text_of("Swarm", "crontab", OTHER_TOOLS).splitlines()
+    *when, user, command = line.split(maxsplit=6)
+    assert len(when) == 5
+    assert user == "root"
+    somebody.follow(command)
+    assert aws.count("imds") > 0
 
 
 def test_a_login_that_is_still_in_a_script(reader: Follower) -> None:
     """It succeeds, and leaves no password in config.json."""
     reader.has_app()
-    reader.follow(text_of("Configure", "sh"))
-    assert "Login Succeeded" in reader.follow(text_of("Moving over from `docker login`", "sh"))
+    reader.follow(text_of("Configure", "sh", README))
+    assert "Login Succeeded" in reader.follow(text_of("From `docker login`", "sh", MOVING_OVER))
     assert json.loads(reader.config.read_text())["auths"] == {PRIVATE: {}}
-    reader.follow(text_of("Pull", "sh"))
+    reader.follow(text_of("Pull", "sh", README))
 
 
 def test_moving_over_from_ecr_login(reader: Follower) -> None:
     """By `--migrate`, and by a link in its place."""
     reader.has_app()
-    migrate, link = (b.text for b in blocks() if b.heading == "Moving over from ecr-login")
+    migrate, link = texts_of("From ecr-login", "sh", MOVING_OVER)
     reader.use_helper(PRIVATE, name="ecr-login")
     reader.follow(link)
-    reader.follow(text_of("Pull", "sh"))
+    reader.follow(text_of("Pull", "sh", README))
     assert os.path.islink(reader.home / "stubs" / "docker-credential-ecr-login")
     reader.follow(migrate)
     assert json.loads(reader.config.read_text()) == {"credHelpers": {PRIVATE: "ecr"}}
-    reader.follow(text_of("Pull", "sh"))
+    reader.follow(text_of("Pull", "sh", README))
 
 
 def test_what_to_run_when_something_is_wrong(reader: Follower) -> None:
     """It passes where nothing is."""
-    reader.follow(text_of("Configure", "sh"))
+    reader.follow(text_of("Configure", "sh", README))
     certificates = str(reader.rig.certificates())
-    said = reader.follow(text_of("When something is wrong", "sh"), SSL_CERT_FILE=certificates)
+    script = text_of("When something is wrong", "sh", README)
+    assert script == text_of("When something is wrong", "sh", TROUBLESHOOTING)
+    said = reader.follow(script, SSL_CERT_FILE=certificates)
     assert f"pass  identity: {USER_ARN}" in said
