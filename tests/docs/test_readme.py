@@ -15,10 +15,11 @@ from ecr_credential_helper.settings import target_of
 from tests.e2e.rig import OTHER, PRIVATE
 from tests.loopback import Loopback
 from tests.support.helper import EXECUTABLE, Authority, Helper
-from tests.support.readme import README, blocks, text_of, transcript
+from tests.support.readme import README, TOP, blocks, text_of, transcript
 from tests.support.stage import HOME, stage
 
 PACKAGE = Path(ecr_credential_helper.__file__).parent
+REFERENCE = TOP / "docs" / "reference.md"
 STALE = {"auths": {PRIVATE: {"auth": "c2VjcmV0"}}}
 OURS = {"credHelpers": {PRIVATE: "ecr"}}
 CONFIGS = {
@@ -102,7 +103,7 @@ def test_every_variable_of_ours_is_in_the_table() -> None:
     """And none that does not exist."""
     sources = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
     ours = set(re.findall(r"AWS_ECR_[A-Z_]*[A-Z]", sources))
-    table = README.read_text().partition("## Environment variables")[2].partition("\n## ")[0]
+    table = REFERENCE.read_text().partition("\n## Environment\n")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `(AWS_ECR_[A-Z_]+)`", table, re.MULTILINE)) == ours
 
 
@@ -112,9 +113,8 @@ def test_the_json_of_each_command_has_the_members_that_are_promised(
 ) -> None:
     """All of them, in their order."""
     helper.get(PRIVATE)
-    row = next(
-        line for line in README.read_text().splitlines() if line.startswith(f"| `{command}` | `")
-    )
+    section = REFERENCE.read_text().partition("\n## For scripts\n")[2]
+    row = next(line for line in section.splitlines() if line.startswith(f"| `{command}` | `"))
     promised = re.findall(r'"(\w+)"', row)
     answer = json.loads(helper.run(command, "--json", *[PRIVATE] * (command == "warm")).out)
     assert list(keys_of(answer)) == promised
