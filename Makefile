@@ -9,7 +9,7 @@ WORKERS ?= auto
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 NODE_CLIENTS := tests/e2e/node/node_modules/.package-lock.json
-SOURCES := pyproject.toml README.md $(wildcard packaging/*.py ecr_credential_helper/*.py ecr_credential_helper/*/*.py)
+SOURCES := pyproject.toml README.md docs/reference.md $(wildcard packaging/*.py ecr_credential_helper/*.py ecr_credential_helper/*/*.py)
 
 .PHONY: demo test lint bench aws-helper fleet pictures clients built-clients go-clients java-clients rust-clients man torture clean
 
@@ -71,7 +71,7 @@ pictures: $(INSTALLED)
 	$(BIN)/python -m tests.docs.pictures
 
 man: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet argparse-manpage 'shtab>=1.13'
+	$(BIN)/python -m pip install --quiet argparse-manpage markdown-it-py 'shtab>=1.13'
 	$(BIN)/python packaging/build_hook.py build
 
 # Attack, load and faults in full: as root, with strace and faketime; some 15 minutes.
