@@ -155,7 +155,7 @@ def test_the_sdist_holds_what_builds_and_tests_it() -> None:
         names = {member.name.partition("/")[2] for member in archive.getmembers()}
     files = sources(PACKAGE, "docs", "tests", "packaging", "Makefile")
     files |= {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"}
-    files |= {"pyproject.toml", ".gitignore", "PKG-INFO"}
+    files |= {"pyproject.toml", "mkdocs.yml", ".gitignore", "PKG-INFO"}
     assert names == files
 
 
