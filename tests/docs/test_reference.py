@@ -10,12 +10,12 @@ from tests.commands.test_completions import COMMANDS, NAME, options
 from tests.e2e.rig import OTHER
 from tests.support.readme import TOP, text_of
 
-PAGE = TOP / "docs" / "reference.md"
+REFERENCE = TOP / "docs" / "reference.md"
 
 
 def rows(heading: str) -> list[list[str]]:
     """Return the cells of each row of the tables below a heading."""
-    section = PAGE.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = REFERENCE.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
@@ -36,14 +36,14 @@ def test_each_command_has_its_row_with_all_its_options() -> None:
     found = {words(first)[0]: words(second) for first, second, *_ in rows("Commands")[1:]}
     taken = {command: options(command)[1:] for command in COMMANDS}  # without --help
     assert found == taken
-    assert NAME in PAGE.read_text()
+    assert NAME in REFERENCE.read_text()
 
 
 def test_each_key_of_the_settings_file_has_its_row_and_is_shown() -> None:
     """The file that is shown is one."""
     found = [words(first)[0] for first, *_ in rows("Settings file")[1:]]
     assert sorted(found) == sorted(settings._KEYS)
-    shown = text_of("Settings file", "toml", PAGE)
+    shown = text_of("Settings file", "toml", REFERENCE)
     assert all(re.search(rf"^{key} = ", shown, re.MULTILINE) for key in found)
 
 
@@ -52,7 +52,7 @@ def test_the_settings_file_that_is_shown_means_what_its_table_says(
 ) -> None:
     """Each of its values arrives."""
     path = tmp_path / "config.toml"
-    path.write_text(text_of("Settings file", "toml", PAGE))
+    path.write_text(text_of("Settings file", "toml", REFERENCE))
     monkeypatch.setenv("AWS_ECR_CONFIG_FILE", str(path))
     other, own = settings.target_of(OTHER), settings.target_of("images.example.com")
     assert other
@@ -70,7 +70,7 @@ def test_the_settings_file_that_is_shown_means_what_its_table_says(
 
 def test_each_member_of_the_json_is_explained() -> None:
     """Those that the table of the shapes promises, but for the names of the lists."""
-    shapes, _, members = PAGE.read_text().partition("\n| member | value |\n")
+    shapes, _, members = REFERENCE.read_text().partition("\n| member | value |\n")
     promised = set(re.findall(r'"(\w+)"', shapes.partition("\n## For scripts\n")[2]))
     explained = re.findall(r"^\| (`.*?`) \|", members.partition("\n## ")[0], re.MULTILINE)
     assert {name for cell in explained for name in words(cell)} == promised - {"entries", "checks"}
