@@ -9,9 +9,9 @@ WORKERS ?= auto
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 NODE_CLIENTS := tests/e2e/node/node_modules/.package-lock.json
-SOURCES := pyproject.toml README.md $(wildcard packaging/*.py ecr_credential_helper/*.py ecr_credential_helper/*/*.py)
+SOURCES := pyproject.toml README.md docs/reference.md $(wildcard packaging/*.py ecr_credential_helper/*.py ecr_credential_helper/*/*.py)
 
-.PHONY: demo test lint bench aws-helper fleet pictures clients built-clients go-clients java-clients rust-clients man torture clean
+.PHONY: demo test lint docs bench aws-helper fleet pictures clients built-clients go-clients java-clients rust-clients man torture clean
 
 # REGISTRY=<host>[/<repository>:<tag>] runs it against your own AWS in place of a stand-in.
 demo: $(INSTALLED)
@@ -27,6 +27,12 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, into build/site; a link that leads nowhere is an error.
+docs: $(INSTALLED)
+	@$(BIN)/python -c 'import material' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[docs]'
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(INSTALLED) aws-helper
 	$(BIN)/python -m pip install --quiet awscli
@@ -71,7 +77,7 @@ pictures: $(INSTALLED)
 	$(BIN)/python -m tests.docs.pictures
 
 man: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet argparse-manpage 'shtab>=1.13'
+	$(BIN)/python -m pip install --quiet argparse-manpage markdown-it-py 'shtab>=1.13'
 	$(BIN)/python packaging/build_hook.py build
 
 # Attack, load and faults in full: as root, with strace and faketime; some 15 minutes.

@@ -1,5 +1,7 @@
 """Build the man page and the completions from the parser itself, so that they always match it.
 
+The second half of the man page is docs/reference.md.
+
 hatchling runs it for every wheel; to run it by hand: `python packaging/build_hook.py DIRECTORY`.
 """
 
@@ -22,16 +24,7 @@ COMPLETIONS = {
     "fish": f"share/fish/vendor_completions.d/{NAME}.fish",
 }
 MAN_PAGE = f"share/man/man1/{NAME}.1"
-SECTIONS = {
-    "EXIT STATUS": "0 if all went well, 1 if something failed, 2 if the arguments were wrong.",
-    "FILES": "config.json in DOCKER_CONFIG, else in ~/.docker: which helper Docker asks for which "
-    "registry. config.toml in ~/.config/ecr-credential-helper, or AWS_ECR_CONFIG_FILE: which "
-    "profile and role for which registry. ~/.cache/ecr-credential-helper, or AWS_ECR_CACHE_DIR: "
-    "the tokens.",
-    "ENVIRONMENT": "Those of the AWS CLI. AWS_ECR_CACHE_DIR, AWS_ECR_CONFIG_FILE, "
-    "AWS_ECR_DISABLE_BACKGROUND_REFRESH, AWS_ECR_DISABLE_CACHE, AWS_ECR_IGNORE_CREDS_STORAGE, "
-    "AWS_ECR_LOG_FILE and AWS_ECR_TIMEOUT are described in the README. NO_COLOR turns colour off.",
-}
+REFERENCE = ROOT / "docs" / "reference.md"
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]  # not there to be checked
@@ -55,7 +48,9 @@ def generate(directory: Path) -> list[Path]:
     from argparse_manpage.manpage import Manpage
 
     os.environ["COLUMNS"] = "1000"  # usage on one line: the program that shows the page wraps it
-    sys.path.insert(0, str(ROOT))
+    sys.path[:0] = [str(ROOT), str(ROOT / "packaging")]
+    import manual
+
     from ecr_credential_helper import __version__
     from ecr_credential_helper.commands import parser
 
@@ -75,7 +70,7 @@ def generate(directory: Path) -> list[Path]:
     }
     page = Manpage(parser(NAME), about, format="single-commands-section")
     page.date = ""  # the version is enough, and without a date two builds are equal
-    for heading, text in SECTIONS.items():
+    for heading, text in manual.sections(REFERENCE.read_text("utf-8")).items():
         page.add_section(heading, "=", text)
     texts[MAN_PAGE] = str(page)
     paths = []

@@ -14,6 +14,7 @@ python3Packages.buildPythonApplication {
   build-system = with python3Packages; [
     argparse-manpage
     hatchling
+    markdown-it-py
     shtab
   ];
   dependencies = with python3Packages; [

@@ -3,14 +3,17 @@
 import argparse
 import subprocess
 import sysconfig
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from ecr_credential_helper import cli
 from ecr_credential_helper.commands import parser
 from tests.support import needs
 from tests.support.helper import Helper
+from tests.support.pages import TOP
 
 NAME = "docker-credential-ecr"
 SHARE = Path(sysconfig.get_path("data")) / "share"
@@ -68,13 +71,34 @@ def test_what_is_installed_knows_every_command_and_option(path: Path) -> None:
         assert all(option.lstrip("-") in text for option in options(command))
 
 
+def manual(width: int = 80) -> str:
+    """Return the man page as it is shown, without a warning of the program that sets it."""
+    command = (needs.installed("groff"), "-ww", "-man", "-Tutf8", "-P-cbou", f"-rLL={width}n")
+    return run(*command, str(MAN_PAGE))
+
+
 def test_the_man_page_is_a_man_page() -> None:
-    """Without a warning of the program that sets it, and with a NAME that whatis finds."""
-    needs.installed("groff")
-    page = run("groff", "-ww", "-man", "-Tascii", "-P-cbou", str(MAN_PAGE))
+    """With a NAME that whatis finds."""
+    page = manual()
     assert "docker-credential-ecr - keeps Docker logged in to Amazon ECR" in page
     for heading in ("SYNOPSIS", "EXIT STATUS", "FILES", "ENVIRONMENT"):
         assert f"\n{heading}\n" in page
+
+
+def test_the_man_page_says_all_that_the_reference_says() -> None:
+    """Each heading, paragraph, line of code and cell of a table below the first heading."""
+    page = (TOP / "docs" / "reference.md").read_text().partition("\n## ")[2]
+    tokens = MarkdownIt("commonmark").enable("table").parse(f"## {page}")
+    said = [line for token in tokens if token.type == "fence" for line in token.content.split("\n")]
+    said += [
+        "".join(child.content or " " * (child.type == "softbreak") for child in token.children)
+        for before, token in pairwise(tokens)
+        if token.children and before.type != "th_open"
+    ]
+    assert len(said) > 100
+    shown = " ".join(manual(width=2000).split())
+    missing = [text for text in said if " ".join(text.split()).lower() not in shown.lower()]
+    assert missing == []
 
 
 def test_bash_completes_commands_and_options() -> None:

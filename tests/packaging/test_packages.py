@@ -155,7 +155,7 @@ def test_the_sdist_holds_what_builds_and_tests_it() -> None:
         names = {member.name.partition("/")[2] for member in archive.getmembers()}
     files = sources(PACKAGE, "docs", "tests", "packaging", "Makefile")
     files |= {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"}
-    files |= {"pyproject.toml", ".gitignore", "PKG-INFO"}
+    files |= {"pyproject.toml", "mkdocs.yml", ".gitignore", "PKG-INFO"}
     assert names == files
 
 
@@ -360,7 +360,8 @@ def test_the_expression_is_nix_and_knows_the_version() -> None:
     file = ROOT / "packaging/nix/package.nix"
     run("nix-instantiate", "--parse", file)
     stub = "{ lib = { head = builtins.head; cleanSource = x: x; licenses.asl20 = 1; }; "
-    names = ["hatchling", "shtab", "argparse-manpage", "boto3", "botocore", "platformdirs", "rich"]
+    names = ["hatchling", "markdown-it-py", "shtab", "argparse-manpage"]
+    names += ["boto3", "botocore", "platformdirs", "rich"]
     fields = " ".join(f"{name} = 1;" for name in names)
     stub += f"python3Packages = {{ buildPythonApplication = x: x.version; {fields} }}; }}"
     said = run("nix-instantiate", "--eval", "--expr", f"import {file} {stub}")
