@@ -128,6 +128,7 @@ front-cases: $(INSTALLED) front
 
 PACKER := build/packer
 DIRECTORIES := build/standalone
+UNPACKED := build/unpacked
 PROCESSORS ?= x86_64 aarch64
 REPOSITORY ?= OWNER/ecr-credential-helper
 
@@ -181,10 +182,14 @@ BUILT := tests/packaging/test_packages.py tests/packaging/test_anywhere.py \
 	tests/packaging/test_github_action.py tests/packaging/test_gitlab_component.py \
 	tests/e2e/test_ci.py tests/docs/test_install.py
 
+# With `--old-file packages` it takes what is in dist/, wherever that was built.
 packages-test: $(INSTALLED) packages
-	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) $(PYTEST) $(BUILT)
-	HELPER_UNDER_TEST=$$(ls -d $(CURDIR)/$(DIRECTORIES)/*-$$(uname -m)/)docker-credential-ecr \
-		$(PYTEST) $(BLACK_BOX)
+	$(MAKE) $(PACKER)/installed
+	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) REPOSITORY=$(REPOSITORY) $(PYTEST) $(BUILT)
+	rm -rf $(UNPACKED)
+	mkdir -p $(UNPACKED)
+	tar -xzf dist/docker-credential-ecr-*-linux-$$(uname -m).tar.gz -C $(UNPACKED) --strip-components 1
+	HELPER_UNDER_TEST=$(CURDIR)/$(UNPACKED)/docker-credential-ecr $(PYTEST) $(BLACK_BOX)
 
 # The table of packaging/README.md.
 packages-bench: $(INSTALLED) packages aws-helper
