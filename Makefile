@@ -27,6 +27,15 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --pedantic .github/workflows packaging/github-action
+	@if $(MAKE) --silent $(ACTIONLINT) 2>/dev/null; then $(ACTIONLINT); else \
+		echo "make: actionlint is not built: Go 1.24 or newer and the network are needed" >&2; test -z "$$CI"; fi
+
+# Checks the workflows, and by shellcheck, where that is installed, their steps.
+ACTIONLINT := build/actionlint
+
+$(ACTIONLINT): .ci/actionlint/go.mod
+	go build -C $(<D) -o $(CURDIR)/$@ github.com/rhysd/actionlint/cmd/actionlint
 
 bench: $(INSTALLED) aws-helper
 	$(BIN)/python -m pip install --quiet awscli
