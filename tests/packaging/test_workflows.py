@@ -129,6 +129,11 @@ def test_nothing_is_given_out_before_all_has_passed(job: str) -> None:
     assert {"gate", "build", "rebuild", "test"} <= RELEASE.needed(job)
 
 
+def test_nothing_is_built_before_the_gate() -> None:
+    """Nor anything else done."""
+    assert [job for job in RELEASE.jobs if "gate" not in RELEASE.needed(job)] == ["gate"]
+
+
 def test_the_order_of_what_is_given_out() -> None:
     """The index and the registry get it once the draft is known to be whole; then all is public."""
     assert RELEASE.needed("draft") == {"gate", "build", "rebuild", "test", "attest"}
