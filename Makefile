@@ -24,12 +24,12 @@ test: $(INSTALLED)
 	$(PYTEST) $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/zizmor --offline --pedantic .github/workflows packaging/github-action
 	@if $(MAKE) --silent $(ACTIONLINT) 2>/dev/null; then $(ACTIONLINT); else \
 		echo "make: actionlint is not built: Go 1.24 or newer and the network are needed" >&2; test -z "$$CI"; fi
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # Checks the workflows, and by shellcheck, where that is installed, their steps.
 ACTIONLINT := build/actionlint
