@@ -75,10 +75,15 @@ def test_every_container_is_pinned() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_allowed_but_what_a_job_names(name: str) -> None:
-    """The workflow allows nothing, nor does a run wait for another one's place without a name."""
-    document = Workflow(name).document
-    assert document["permissions"] == {}
-    assert document["concurrency"]["group"]
+    """The workflow itself allows nothing."""
+    assert Workflow(name).document["permissions"] == {}
+
+
+def test_no_commit_on_main_loses_its_tests() -> None:
+    """By a later one: the gate asks for them. A change's own earlier run makes place."""
+    concurrency = Workflow("test").document["concurrency"]
+    assert "|| github.sha }}" in concurrency["group"]
+    assert RELEASE.document["concurrency"]["cancel-in-progress"] is False
 
 
 @pytest.mark.parametrize(("name", "job"), JOBS)
