@@ -24,18 +24,12 @@ test: $(INSTALLED)
 	$(PYTEST) $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
+	$(BIN)/ruff check .
 	$(BIN)/zizmor --offline --pedantic .github/workflows packaging/github-action
 	@if $(MAKE) --silent $(ACTIONLINT) 2>/dev/null; then $(ACTIONLINT); else \
 		echo "make: actionlint is not built: Go 1.24 or newer and the network are needed" >&2; test -z "$$CI"; fi
-	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-
-# Checks the workflows, and by shellcheck, where that is installed, their steps.
-ACTIONLINT := build/actionlint
-
-$(ACTIONLINT): .ci/actionlint/go.mod
-	go build -C $(<D) -o $(CURDIR)/$@ github.com/rhysd/actionlint/cmd/actionlint
 
 bench: $(INSTALLED) aws-helper
 	$(BIN)/python -m pip install --quiet awscli
@@ -49,6 +43,12 @@ aws-helper:
 	@test -x $(AWS_HELPER) || CGO_ENABLED=0 GOBIN=$(CURDIR)/$(dir $(AWS_HELPER)) go install -ldflags=-s \
 		github.com/awslabs/amazon-ecr-credential-helper/ecr-login/cli/docker-credential-ecr-login@$(AWS_HELPER_VERSION) \
 		>/dev/null 2>&1 || echo "make: AWS's helper $(AWS_HELPER_VERSION) is not built: Go 1.24 or newer and the network are needed" >&2
+
+# Checks the workflows, and by shellcheck, where that is installed, their steps.
+ACTIONLINT := build/actionlint
+
+$(ACTIONLINT): .ci/actionlint/go.mod
+	go build -C $(<D) -o $(CURDIR)/$@ github.com/rhysd/actionlint/cmd/actionlint
 
 # A simulated fleet, written into tests/benchmarks/README.md and fleet.svg; under a minute.
 fleet: $(INSTALLED)
