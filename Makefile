@@ -25,6 +25,9 @@ test: $(INSTALLED)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
+	$(BIN)/zizmor --offline --pedantic .github/workflows packaging/github-action
+	@if $(MAKE) --silent $(ACTIONLINT) 2>/dev/null; then $(ACTIONLINT); else \
+		echo "make: actionlint is not built: Go 1.24 or newer and the network are needed" >&2; test -z "$$CI"; fi
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
@@ -46,6 +49,12 @@ aws-helper:
 	@test -x $(AWS_HELPER) || CGO_ENABLED=0 GOBIN=$(CURDIR)/$(dir $(AWS_HELPER)) go install -ldflags=-s \
 		github.com/awslabs/amazon-ecr-credential-helper/ecr-login/cli/docker-credential-ecr-login@$(AWS_HELPER_VERSION) \
 		>/dev/null 2>&1 || echo "make: AWS's helper $(AWS_HELPER_VERSION) is not built: Go 1.24 or newer and the network are needed" >&2
+
+# Checks the workflows, and by shellcheck, where that is installed, their steps.
+ACTIONLINT := build/actionlint
+
+$(ACTIONLINT): .ci/actionlint/go.mod
+	go build -C $(<D) -o $(CURDIR)/$@ github.com/rhysd/actionlint/cmd/actionlint
 
 # A simulated fleet, written into tests/benchmarks/README.md and fleet.svg; under a minute.
 fleet: $(INSTALLED)
@@ -134,6 +143,7 @@ front-cases: $(INSTALLED) front
 
 PACKER := build/packer
 DIRECTORIES := build/standalone
+UNPACKED := build/unpacked
 PROCESSORS ?= x86_64 aarch64
 REPOSITORY ?= OWNER/ecr-credential-helper
 
@@ -187,10 +197,14 @@ BUILT := tests/packaging/test_packages.py tests/packaging/test_anywhere.py \
 	tests/packaging/test_github_action.py tests/packaging/test_gitlab_component.py \
 	tests/e2e/test_ci.py tests/docs/test_install.py
 
+# With `--old-file packages` it takes what is in dist/, wherever that was built.
 packages-test: $(INSTALLED) packages
-	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) $(PYTEST) $(BUILT)
-	HELPER_UNDER_TEST=$$(ls -d $(CURDIR)/$(DIRECTORIES)/*-$$(uname -m)/)docker-credential-ecr \
-		$(PYTEST) $(BLACK_BOX)
+	$(MAKE) $(PACKER)/installed
+	PACKAGES=$(CURDIR)/dist PACKER=$(CURDIR)/$(PACKER) REPOSITORY=$(REPOSITORY) $(PYTEST) $(BUILT)
+	rm -rf $(UNPACKED)
+	mkdir -p $(UNPACKED)
+	tar -xzf dist/docker-credential-ecr-*-linux-$$(uname -m).tar.gz -C $(UNPACKED) --strip-components 1
+	HELPER_UNDER_TEST=$(CURDIR)/$(UNPACKED)/docker-credential-ecr $(PYTEST) $(BLACK_BOX)
 
 # The table of packaging/README.md.
 packages-bench: $(INSTALLED) packages aws-helper

@@ -22,7 +22,7 @@ from pathlib import Path
 import bundle
 import elf
 import inputs
-from archives import EPOCH, pack
+from archives import EPOCH, pack, unpack
 from debian.debfile import DebFile
 
 HERE = Path(__file__).resolve().parent
@@ -55,7 +55,7 @@ class Inputs:
         self.libraries = work / "libraries"
         for file in packages:
             with DebFile(str(file)).data.tgz() as archive:
-                archive.extractall(self.root, filter="tar")
+                unpack(archive, self.root)
         for file in wheels:
             with zipfile.ZipFile(file) as wheel:
                 needed = (name for name in wheel.namelist() if bundle.is_needed(Path(name)))

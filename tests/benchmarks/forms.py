@@ -8,7 +8,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,20 +16,13 @@ from tests.benchmarks.aws_helper import LATENCY, THEIRS, their_get
 from tests.benchmarks.report import compare, say
 from tests.benchmarks.sources import workspace
 from tests.benchmarks.workspace import BARE, Command, Workspace
-from tests.support.forms import MACHINE, NAME
+from tests.support.forms import MACHINE, NAME, unpack
 
 ROUNDS = 60
 COLD_ROUNDS = 15
 COLUMNS = {"keys": False, "assumed role": False, "IMDS": False, "cold": True}
 DIRECTORY = "directory (front door)"
 WHEEL = "wheel in a virtual environment"
-
-
-def unpack(archive: Path, target: Path) -> Path:
-    """Unpack an archive, and return where."""
-    with tarfile.open(archive) as opened:
-        opened.extractall(target, filter="data")
-    return target
 
 
 def size(path: Path) -> str:

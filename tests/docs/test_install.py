@@ -7,7 +7,6 @@ tar put the file into a root of its own: there is nothing to fetch for a package
 import json
 import re
 import shutil
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from tests.support.forms import (
     deb_tool,
     rpm_tool,
     run,
+    unpack,
 )
 from tests.support.needs import SYSTEM_PATH, check
 from tests.support.pages import INSTALL, text_of
@@ -121,8 +121,7 @@ def test_an_image_copies_it(tmp_path: Path) -> None:
     follow(tmp_path, re.sub(r"docker://\S+", f"dir:{pushed}", push))
 
     unpacked, root = tmp_path / "unpacked", tmp_path / "root"
-    with tarfile.open(pushed / layer_of(pushed)) as archive:
-        archive.extractall(unpacked, filter="data")
+    unpack(pushed / layer_of(pushed), unpacked)
     shutil.copytree(unpacked / origin.removeprefix("/"), root / target.removeprefix("/"))
     (path,) = re.fullmatch(r'ENV PATH="(.+)"', variable).groups()  # type: ignore[union-attr]
     answers(root, path.replace("$PATH", "/bin"))

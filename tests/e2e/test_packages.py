@@ -2,7 +2,6 @@
 
 import filecmp
 import json
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.loopback import Loopback
 from tests.support.entries import secret_of
-from tests.support.forms import FORMS, NAME, below, by_directory, only, run
+from tests.support.forms import FORMS, NAME, below, by_directory, only, run, unpack
 from tests.support.needs import SYSTEM_PATH
 
 from .clients import Seed
@@ -81,8 +80,7 @@ def test_the_image_is_for_both_processors(tmp_path: Path, architecture: str, mac
     manifest = json.loads((tmp_path / "image" / "manifest.json").read_text())
     config, (layer,) = manifest["config"], manifest["layers"]
     assert blob(tmp_path, config)["architecture"] == architecture
-    with tarfile.open(tmp_path / "image" / layer["digest"].partition(":")[2]) as packed:
-        packed.extractall(tmp_path / "root", filter="data")
+    unpack(tmp_path / "image" / layer["digest"].partition(":")[2], tmp_path / "root")
     expected = by_directory(tmp_path, machine).parent
     files = sorted(below(expected))
     copied = tmp_path / "root" / "opt" / NAME

@@ -108,7 +108,8 @@ def test_two_builds_make_the_same_bytes(tmp_path: Path) -> None:
     with tarfile.open(only(f"{NAME}-*-linux-{MACHINE}.tar.gz")) as archive:
         time = archive.getmembers()[0].mtime
     variables = {"SOURCE_DATE_EPOCH": str(time), "INPUTS": str(ROOT / "build" / "inputs")}
-    run("make", "-C", copy, "packages", f"PYTHON={sys.executable}", **variables)
+    settings = (f"PYTHON={sys.executable}", f"REPOSITORY={os.environ['REPOSITORY']}")
+    run("make", "-C", copy, "packages", *settings, **variables)
     same_bytes(PACKAGES, copy / "dist")
 
 

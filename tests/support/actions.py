@@ -145,9 +145,15 @@ def evaluated(text: str, known: Mapping[str, str], missing: str | None = None) -
 
 
 def _pairs(lines: list[str]) -> dict[str, str]:
-    """Return what lines NAME=VALUE set."""
-    assert all(re.match(r"[A-Za-z_]+=", line) for line in lines), lines
-    return dict(line.split("=", 1) for line in lines)
+    """Return what lines NAME=VALUE set, or NAME<<END and the lines of a value before END."""
+    pairs = {}
+    rest = iter(lines)
+    for line in rest:
+        found = re.match(r"([A-Za-z_]+)(=|<<)(.*)", line)
+        assert found, lines
+        name, sign, value = found.groups()
+        pairs[name] = value if sign == "=" else "\n".join(iter(lambda: next(rest), value))
+    return pairs
 
 
 def _errors(log: str) -> list[str]:

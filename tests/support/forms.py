@@ -77,11 +77,23 @@ def by_uv(directory: Path) -> Path:
     return directory / "bin" / NAME
 
 
+def unpack(file: Path, directory: Path, *, hidden: bool = True) -> Path:
+    """Unpack an archive, with what is hidden in it or without; return where.
+
+    Python before 3.11.4 has no filters, and a newer one wants to be told one.
+    """
+    with tarfile.open(file) as archive:
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(
+            directory, [member for member in archive if hidden or not member.name.startswith(".")]
+        )
+    return directory
+
+
 def by_directory(directory: Path, machine: str = MACHINE, kind: str = "gz") -> Path:
     """Unpack the directory for a processor where nothing else is; return the executable."""
-    with tarfile.open(only(f"{NAME}-*-linux-{machine}.tar.{kind}")) as archive:
-        archive.extractall(directory / "unpacked", filter="data")
-    (unpacked,) = (directory / "unpacked").iterdir()
+    archive = only(f"{NAME}-*-linux-{machine}.tar.{kind}")
+    (unpacked,) = unpack(archive, directory / "unpacked").iterdir()
     return unpacked / NAME
 
 
@@ -121,9 +133,7 @@ def install_apk(root: Path, packages: Path = PACKAGES) -> None:
     """Unpack both .apk, as there is no apk here; what is hidden in them is for apk itself."""
     own = only(f"{NAME}_*_{MACHINE}.apk", packages)
     for file in (own, only(f"{DROP_IN}_*.apk", packages)):
-        with tarfile.open(file) as archive:
-            members = [member for member in archive if not member.name.startswith(".")]
-            archive.extractall(root, members, filter="data")
+        unpack(file, root, hidden=False)
 
 
 INSTALL: Mapping[str, Callable[..., None]] = {
