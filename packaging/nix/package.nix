@@ -13,7 +13,9 @@ python3Packages.buildPythonApplication {
 
   build-system = with python3Packages; [
     argparse-manpage
+    cyclonedx-python-lib
     hatchling
+    markdown-it-py
     shtab
   ];
   dependencies = with python3Packages; [

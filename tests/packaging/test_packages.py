@@ -360,7 +360,8 @@ def test_the_expression_is_nix_and_knows_the_version() -> None:
     file = ROOT / "packaging/nix/package.nix"
     run("nix-instantiate", "--parse", file)
     stub = "{ lib = { head = builtins.head; cleanSource = x: x; licenses.asl20 = 1; }; "
-    names = ["hatchling", "shtab", "argparse-manpage", "boto3", "botocore", "platformdirs", "rich"]
+    names = ["hatchling", "shtab", "argparse-manpage", "cyclonedx-python-lib", "markdown-it-py"]
+    names += ["boto3", "botocore", "platformdirs", "rich"]
     fields = " ".join(f"{name} = 1;" for name in names)
     stub += f"python3Packages = {{ buildPythonApplication = x: x.version; {fields} }}; }}"
     said = run("nix-instantiate", "--eval", "--expr", f"import {file} {stub}")
