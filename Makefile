@@ -136,14 +136,14 @@ DIRECTORIES := build/standalone
 PROCESSORS ?= x86_64 aarch64
 REPOSITORY ?= OWNER/ecr-credential-helper
 
-.PHONY: lock wheel standalone linux image formula packages packages-test packages-bench
+.PHONY: lock wheel standalone linux image formula sbom packages packages-test packages-bench
 
 # For these targets alone: pip compiles to bytecode that is slower to load where it is set.
-wheel standalone linux image packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
+wheel standalone linux image sbom packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
 
 packages:
 	rm -rf dist $(DIRECTORIES) $(PACKER)
-	$(MAKE) wheel linux image formula
+	$(MAKE) wheel linux image formula sbom
 	cd dist && sha256sum -- * > SHA256SUMS
 
 # Renews what builds (packaging/tools.txt, installer.txt) and what the directories are made of
@@ -173,6 +173,9 @@ formula: wheel
 	sed -e "s,@REPOSITORY@,$(REPOSITORY),; s,@SDIST@,$$sdist,; s,@VERSION@,$${version%.tar.gz}," \
 		-e "s,@SHA256@,$$(sha256sum $$sdist | cut -d ' ' -f 1)," \
 		../packaging/homebrew/docker-credential-ecr.rb.in > docker-credential-ecr.rb
+
+sbom: $(PACKER)/installed
+	$(PACKER)/bin/python packaging/sbom.py dist
 
 # The tools that build are those in the lock, whatever the day and the index: pip first, then what it
 # installs. Beside them is the program, for its man page and completions. setuptools as above.

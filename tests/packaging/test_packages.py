@@ -122,6 +122,7 @@ def test_the_wheel_holds_the_package_and_nothing_else() -> None:
     assert wheel.name == f"{stem}-py3-none-any.whl"
     info = {f"{stem}.dist-info/{name}" for name in ("METADATA", "RECORD", "WHEEL")}
     info |= {f"{stem}.dist-info/licenses/LICENSE", f"{stem}.dist-info/entry_points.txt"}
+    info.add(f"{stem}.dist-info/sboms/ecr-credential-helper.cdx.json")
     shared = f"{stem}.data/data/share"
     info |= {
         f"{shared}/man/man1/{NAME}.1",
