@@ -136,7 +136,7 @@ DIRECTORIES := build/standalone
 PROCESSORS ?= x86_64 aarch64
 REPOSITORY ?= OWNER/ecr-credential-helper
 
-.PHONY: lock wheel standalone linux image formula sbom packages packages-test packages-bench
+.PHONY: lock release-check audit wheel standalone linux image formula sbom packages packages-test packages-bench
 
 # For these targets alone: pip compiles to bytecode that is slower to load where it is set.
 wheel standalone linux image sbom packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
@@ -151,6 +151,21 @@ packages:
 lock: $(PACKER)/tools
 	$(PACKER)/bin/python packaging/tools.py
 	$(PACKER)/bin/python packaging/inputs.py
+
+# All that can be tried before a tag without a service of the network; some twenty minutes.
+release-check: $(INSTALLED)
+	$(call release)
+	$(BIN)/python packaging/release_check.py $(VERSION)
+
+# Asks PyPI for known weaknesses of what is locked; AUDIT_ARGS="--vulnerability-service osv" asks OSV.
+audit: $(INSTALLED)
+	$(call release)
+	$(BIN)/python packaging/audit.py $(AUDIT_ARGS)
+
+define release
+	@$(BIN)/python -c 'import check_wheel_contents, packaging.requirements, pip_audit, twine' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[release]'
+endef
 
 wheel: $(PACKER)/installed
 	rm -f dist/ecr_credential_helper-*

@@ -39,9 +39,9 @@ class ToolError(Exception):
     """The locks cannot be renewed; the text says why."""
 
 
-def wanted() -> list[str]:
+def wanted(root: Path = ROOT) -> list[str]:
     """Return what builds, as pyproject.toml has it: the extra, and what the wheel is built with."""
-    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    document = tomllib.loads((root / "pyproject.toml").read_text())
     hooks = document["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"].values()
     return [
         *document["project"]["optional-dependencies"]["packaging"],
