@@ -21,10 +21,12 @@ from tests.support.needs import module
 TOP = Path(__file__).parents[2]
 VERSION = sbom.version()
 WHEEL = f"ecr_credential_helper-{VERSION}-py3-none-any.whl"
-COPIED = (
-    *("CHANGELOG.md", "ecr_credential_helper/__init__.py", "pyproject.toml"),
-    *("packaging/inputs.json", "packaging/tools.txt", "packaging/installer.txt"),
-)
+CHANGES = "CHANGELOG.md"
+PROGRAM = "ecr_credential_helper/__init__.py"
+PROJECT = "pyproject.toml"
+INSTALLER = "packaging/installer.txt"
+LOCKS = ("packaging/inputs.json", "packaging/tools.txt", INSTALLER)
+HEADING = f"## {VERSION} - 2026-01-02"
 # A make that builds nothing: it writes what BUILT says into the files that a release has.
 MAKE = f"""#!/bin/sh -e
 test "$1" != -C || {{ cd "$2"; shift 2; }}
@@ -51,12 +53,12 @@ def git(root: Path, *command: str) -> None:
 def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
     """Return a release of a tree in which all is well; make and the checkers are stand-ins."""
     root, programs = tmp_path / "tree", tmp_path / "bin"
-    for name in COPIED:
+    for name in (CHANGES, PROGRAM, PROJECT, *LOCKS):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(TOP / name, root / name)
-    text = (root / "CHANGELOG.md").read_text()
-    changelog = re.sub("^## .*", f"## {VERSION} - 2026-01-02", text, count=1, flags=re.MULTILINE)
-    (root / "CHANGELOG.md").write_text(changelog)
+    text = (root / CHANGES).read_text()
+    changelog = re.sub("^## .*", HEADING, text, count=1, flags=re.MULTILINE)
+    (root / CHANGES).write_text(changelog)
     (root / ".gitignore").write_text("build/\ndist/\n")
     git(tmp_path, "init", "--quiet", str(root))
     git(root, "add", "--all")
@@ -97,38 +99,17 @@ def test_a_tree_in_which_all_is_well_passes(release: Release) -> None:
     }
 
 
-HEADING = f"## {VERSION} - 2026-01-02"
-PROJECT = "pyproject.toml"
-
-
 @pytest.mark.parametrize(
     ("file", "change", "check", "said"),
     [
-        (
-            "ecr_credential_helper/__init__.py",
-            VERSION,
-            "9.9.9",
-            "version",
-            r"it is 9\.9\.9: change",
-        ),
-        (
-            "CHANGELOG.md",
-            (HEADING, "## Unreleased"),
-            "changelog",
-            'is "Unreleased": .* YYYY-MM-DD"$',
-        ),
-        ("CHANGELOG.md", (HEADING, f"## {VERSION}"), "changelog", "YYYY-MM-DD"),
-        ("CHANGELOG.md", (HEADING, f"## Unreleased\n\n{HEADING}"), "changelog", 'is "Unreleased"'),
-        (
-            PROJECT,
-            '"build>=1.2"',
-            '"build>=1.2", "flit>=3"',
-            "locks",
-            "not meet flit>=3: make lock",
-        ),
+        (PROGRAM, (VERSION, "9.9.9"), "version", r"it is 9\.9\.9: change"),
+        (CHANGES, (HEADING, "## Unreleased"), "changelog", 'is "Unreleased": .* YYYY-MM-DD"$'),
+        (CHANGES, (HEADING, f"## {VERSION}"), "changelog", "YYYY-MM-DD"),
+        (CHANGES, (HEADING, f"## Unreleased\n\n{HEADING}"), "changelog", 'is "Unreleased"'),
+        (PROJECT, ('"build>=1.2"', '"flit>=3"'), "locks", "not meet flit>=3: make lock"),
         (PROJECT, ('"shtab>=1.13"', '"shtab>=99"'), "locks", "shtab>=99"),
         (PROJECT, ('"rich>=13.9"', '"rich>=99"'), "locks", "rich>=99"),
-        ("packaging/installer.txt", ("pip==", "pipe=="), "locks", "pip>="),
+        (INSTALLER, ("pip==", "pipe=="), "locks", "pip>="),
     ],
 )
 def test_what_is_wrong_is_told(
@@ -207,7 +188,7 @@ def test_a_wheel_that_no_index_should_have(release: Release, name: str, check: s
 
 def test_all_checks_are_tried(release: Release, capsys: pytest.CaptureFixture[str]) -> None:
     """After one has failed, too; there is a line for each."""
-    replace(release.root / "CHANGELOG.md", HEADING, "## Unreleased")
+    replace(release.root / CHANGES, HEADING, "## Unreleased")
     assert not release_check.passed(release)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(release_check.CHECKS)
