@@ -103,9 +103,11 @@ def inside(machines: Sequence[str]) -> Iterator[Component]:
             yield of_python(one, "compiles the front door, on whichever processor builds")
         elif one["machine"] in (*machines, None):
             yield of_python(one)
+    purl = PackageURL("generic", None, LIBC)
     yield Component(
         name=LIBC,
-        bom_ref=LIBC,
+        bom_ref=str(purl),
+        purl=purl,
         licenses=[LicenseExpression(LICENCES[LIBC])],
         description=f"the C library in the front door, as {inputs.COMPILER} brings it",
     )
