@@ -35,7 +35,7 @@ lint: $(INSTALLED)
 docs: $(INSTALLED)
 	@$(BIN)/python -c 'import material' 2>/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[docs]'
-	$(BIN)/python -m mkdocs build --strict --quiet
+	$(BIN)/python -m mkdocs build --strict
 
 bench: $(INSTALLED) aws-helper
 	$(BIN)/python -m pip install --quiet awscli
@@ -96,10 +96,8 @@ torture: $(INSTALLED)
 clean:
 	rm -rf $(VENV) build dist
 
-# $(call environment,DIRECTORY,EXTRAS): a virtual environment with this package and what it needs,
-# or what is missing for one and how to get it. An older pip's script of the program imports `re`; so
-# does each start of Python beside the setuptools that venv brings before 3.12, which nothing needs.
-define environment
+# $(call venv,DIRECTORY): a virtual environment, or what is missing for one and how to get it.
+define venv
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "make: Python 3.11 or newer is needed: install it (Debian, Ubuntu: apt-get install" \
 			"python3 python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
@@ -107,6 +105,13 @@ define environment
 		echo "make: $(PYTHON) has no module venv: install it (Debian, Ubuntu: apt-get install" \
 			"python3-venv)" >&2; exit 1; }
 	$(1)/bin/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(1)
+endef
+
+# $(call environment,DIRECTORY,EXTRAS): a virtual environment with this package and what it needs.
+# An older pip's script of the program imports `re`; so does each start of Python beside the
+# setuptools that venv brings before 3.12, which nothing needs.
+define environment
+	$(call venv,$(1))
 	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.2' && \
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check '.[$(2)]' || { \
 		echo "make: pip 25.2 or newer and the packages in pyproject.toml could not be installed: is PyPI reachable from here?" \
@@ -147,23 +152,40 @@ UNPACKED := build/unpacked
 PROCESSORS ?= x86_64 aarch64
 REPOSITORY ?= OWNER/ecr-credential-helper
 
-.PHONY: lock wheel standalone linux image formula packages packages-test packages-bench
+.PHONY: lock release-check audit wheel standalone linux image formula sbom packages packages-test packages-bench
 
 # For these targets alone: pip compiles to bytecode that is slower to load where it is set.
-wheel standalone linux image packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
+wheel standalone linux image sbom packages: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
 
 packages:
 	rm -rf dist $(DIRECTORIES) $(PACKER)
-	$(MAKE) wheel linux image formula
+	$(MAKE) wheel linux image formula sbom
 	cd dist && sha256sum -- * > SHA256SUMS
 
-# Renews packaging/inputs.json, what the directories are made of, and prints what changed.
-lock: $(PACKER)/installed
+# Renews what builds (packaging/tools.txt, installer.txt) and what the directories are made of
+# (inputs.json), and prints what changed.
+lock: $(PACKER)/tools
+	$(PACKER)/bin/python packaging/tools.py
 	$(PACKER)/bin/python packaging/inputs.py
+
+# All that can be tried before a tag without a service of the network; some twenty minutes.
+release-check: $(INSTALLED)
+	$(call release)
+	$(BIN)/python packaging/release_check.py $(VERSION)
+
+# Asks PyPI for known weaknesses of what is locked; AUDIT_ARGS="--vulnerability-service osv" asks OSV.
+audit: $(INSTALLED)
+	$(call release)
+	$(BIN)/python packaging/audit.py $(AUDIT_ARGS)
+
+define release
+	@$(BIN)/python -c 'import check_wheel_contents, packaging.requirements, pip_audit, twine' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[release]'
+endef
 
 wheel: $(PACKER)/installed
 	rm -f dist/ecr_credential_helper-*
-	$(PACKER)/bin/python -m build --outdir dist
+	$(PACKER)/bin/python -m build --no-isolation --outdir dist
 
 standalone: $(PACKER)/installed
 	rm -rf $(DIRECTORIES)
@@ -183,8 +205,26 @@ formula: wheel
 		-e "s,@SHA256@,$$(sha256sum $$sdist | cut -d ' ' -f 1)," \
 		../packaging/homebrew/docker-credential-ecr.rb.in > docker-credential-ecr.rb
 
-$(PACKER)/installed: $(SOURCES)
-	$(call environment,$(PACKER),packaging)
+sbom: $(PACKER)/installed
+	$(PACKER)/bin/python packaging/sbom.py dist
+
+# The tools that build are those in the lock, whatever the day and the index: pip first, then what it
+# installs. Beside them is the program, for its man page and completions. setuptools as above.
+$(PACKER)/tools: packaging/installer.txt packaging/tools.txt
+	$(call venv,$(PACKER))
+	@for lock in $^; do \
+		$(PACKER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+			--no-build-isolation --requirement $$lock || exit 1; \
+	done || { \
+		echo "make: the tools in packaging/tools.txt could not be installed: is PyPI reachable from here?" \
+			"pip takes another index from PIP_INDEX_URL, a proxy from HTTPS_PROXY" >&2; exit 1; }
+	@$(PACKER)/bin/python -m pip uninstall --quiet --yes setuptools 2>/dev/null
+	touch $@
+
+$(PACKER)/installed: $(PACKER)/tools $(SOURCES)
+	$(PACKER)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index \
+		--no-build-isolation .
+	touch $@
 
 # What runs the program from outside, put through the directory too.
 BLACK_BOX := tests/test_protocol.py tests/test_registry.py tests/test_settings.py \

@@ -31,11 +31,22 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]  # not there to
     """What hatchling calls before and after it makes a wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Make the files, and have the wheel install them below its prefix."""
+        """Make the files, and have the wheel install them below its prefix; and its SBOM."""
         del version
         self.made = tempfile.TemporaryDirectory()
         for path in generate(Path(self.made.name)):
             build_data["shared_data"][str(path)] = str(path.relative_to(self.made.name))
+        build_data["sbom_files"].append(str(self.bill_of_materials()))
+
+    def bill_of_materials(self) -> Path:
+        """Make the SBOM of the wheel; return its path."""
+        sys.path.insert(0, str(ROOT / "packaging"))
+        import sbom
+
+        bill = sbom.of_wheel(self.metadata.version, self.metadata.core.dependencies)
+        file = Path(self.made.name) / f"{sbom.PROJECT}.cdx.json"
+        file.write_text(bill)
+        return file
 
     def finalize(self, *_: Any) -> None:
         """Remove the files."""

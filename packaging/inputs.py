@@ -241,19 +241,21 @@ def said(*command: str) -> str:
 
 def renew() -> None:
     """Write the lock anew, and print what is not as it was. Raises InputError."""
-    before = {}
+    before: Mapping[str, Any] = {"debian": [], "python": []}
     if LOCK.exists():
-        before = {one["file"]: one for one in (*locked()["debian"], *locked()["python"])}
+        before = locked()
     wheels = {one["file"]: one for one in newest_wheels()}
     lock: dict[str, Any] = {
-        "renewed": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "debian": sorted(newest_packages(), key=lambda one: (one["name"], one["machine"])),
         "python": sorted(wheels.values(), key=lambda one: (one["name"], one["file"])),
     }
-    LOCK.write_text(json.dumps(lock, indent=2) + "\n")
-    after = {one["file"] for one in (*lock["debian"], *lock["python"])}
-    for file in sorted(before.keys() ^ after):
-        sys.stdout.write(f"{'+' if file in after else '-'} {file}\n")
+    if all(lock[kind] == before[kind] for kind in lock):
+        return  # nor is the time another: Debian's archive had all of it then
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    LOCK.write_text(json.dumps({"renewed": now, **lock}, indent=2) + "\n")
+    old, new = ({one["file"] for kind in lock for one in of[kind]} for of in (before, lock))
+    for file in sorted(old ^ new):
+        sys.stdout.write(f"{'+' if file in new else '-'} {file}\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ Run it with a Python that has this project's extra `packaging`: `python packagin
 
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 import bundle
 import elf
 import inputs
+import sbom
 from archives import EPOCH, pack, unpack
 from debian.debfile import DebFile
 
@@ -34,12 +34,6 @@ MODULES = Path("lib") / PYTHON
 # What the interpreter reads beside itself: where modules are, and that nothing else counts.
 SEARCH_PATH = (MODULES, MODULES / "lib-dynload", MODULES / "site-packages")
 LOADED_BY_NAME = "libgcc_s.so.1"  # by the C library, where a thread ends
-
-
-def version() -> str:
-    """Return the program's version."""
-    (found,) = re.findall('__version__ = "(.+)"', (ROOT / PROGRAM / "__init__.py").read_text())
-    return str(found)
 
 
 class Inputs:
@@ -159,7 +153,7 @@ def assemble(source: Inputs, modules: Path, extensions: list[Path], program: Pat
 
 def build(source: Inputs, modules: Path, extensions: list[Path], out: Path) -> list[Path]:
     """Build the directory for a processor; return its archives."""
-    target = out / f"{NAME}-{version()}-linux-{source.machine}"
+    target = out / f"{NAME}-{sbom.version()}-linux-{source.machine}"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     assemble(source, modules, extensions, target / "program")
@@ -167,7 +161,7 @@ def build(source: Inputs, modules: Path, extensions: list[Path], out: Path) -> l
     front_door(source.machine, zig, target)
     shutil.copyfile(ROOT / "LICENSE", target / "LICENSE")
     bundle.keep_licences(source.root, source.libraries, zig.parent, target / "licenses")
-    (target / "sbom.cdx.json").write_text(bundle.bill_of_materials(version(), source.machine))
+    (target / "sbom.cdx.json").write_text(sbom.of_directories(sbom.version(), [source.machine]))
     for path in (target, *target.rglob("*")):
         path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         os.utime(path, (EPOCH, EPOCH))

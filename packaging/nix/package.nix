@@ -13,6 +13,7 @@ python3Packages.buildPythonApplication {
 
   build-system = with python3Packages; [
     argparse-manpage
+    cyclonedx-python-lib
     hatchling
     markdown-it-py
     shtab

@@ -99,6 +99,28 @@ def test_without_a_word_the_archives_are_those_of_apt(
     assert inputs.mirrors() == ["http://c", "http://d"]
 
 
+def test_renewing_what_is_the_newest_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The time of the lock is that of what is in it; a newer input gets a new one, and is told."""
+    wheel = {"name": "x", "machine": None, "file": "x-1.whl"}
+    package = {**ONE, "machine": "x86_64"}
+    lock = {"renewed": RENEWED, "debian": [package], "python": [wheel]}
+    monkeypatch.setattr(inputs, "LOCK", tmp_path / "inputs.json")
+    inputs.LOCK.write_text(json.dumps(lock))
+    monkeypatch.setattr(inputs, "newest_packages", lambda: iter([package]))
+    monkeypatch.setattr(inputs, "newest_wheels", lambda: iter([wheel]))
+    inputs.renew()
+    assert json.loads(inputs.LOCK.read_text()) == lock
+    assert capsys.readouterr().out == ""
+    newer = {**wheel, "file": "x-2.whl"}
+    monkeypatch.setattr(inputs, "newest_wheels", lambda: iter([newer]))
+    inputs.renew()
+    assert json.loads(inputs.LOCK.read_text())["renewed"] > RENEWED
+    assert inputs.locked()["python"] == [newer]
+    assert capsys.readouterr().out == "- x-1.whl\n+ x-2.whl\n"
+
+
 def test_every_form_brings_what_the_package_needs() -> None:
     """The lock, and the expression for Nix, have each dependency that pyproject.toml names."""
     wanted = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["dependencies"]

@@ -123,6 +123,7 @@ def test_the_wheel_holds_the_package_and_nothing_else() -> None:
     assert wheel.name == f"{stem}-py3-none-any.whl"
     info = {f"{stem}.dist-info/{name}" for name in ("METADATA", "RECORD", "WHEEL")}
     info |= {f"{stem}.dist-info/licenses/LICENSE", f"{stem}.dist-info/entry_points.txt"}
+    info.add(f"{stem}.dist-info/sboms/ecr-credential-helper.cdx.json")
     shared = f"{stem}.data/data/share"
     info |= {
         f"{shared}/man/man1/{NAME}.1",
@@ -361,7 +362,7 @@ def test_the_expression_is_nix_and_knows_the_version() -> None:
     file = ROOT / "packaging/nix/package.nix"
     run("nix-instantiate", "--parse", file)
     stub = "{ lib = { head = builtins.head; cleanSource = x: x; licenses.asl20 = 1; }; "
-    names = ["hatchling", "markdown-it-py", "shtab", "argparse-manpage"]
+    names = ["hatchling", "shtab", "argparse-manpage", "cyclonedx-python-lib", "markdown-it-py"]
     names += ["boto3", "botocore", "platformdirs", "rich"]
     fields = " ".join(f"{name} = 1;" for name in names)
     stub += f"python3Packages = {{ buildPythonApplication = x: x.version; {fields} }}; }}"
