@@ -31,11 +31,11 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The site, into build/site; a link that leads nowhere is an error.
+# The site, into build/site; a link that leads nowhere is an error (not with --quiet, which hides it).
 docs: $(INSTALLED)
 	@$(BIN)/python -c 'import material' 2>/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[docs]'
-	$(BIN)/python -m mkdocs build --strict
+	$(BIN)/python -m mkdocs build --strict $(DOCS_ARGS)
 
 bench: $(INSTALLED) aws-helper
 	$(BIN)/python -m pip install --quiet awscli

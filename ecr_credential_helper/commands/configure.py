@@ -59,7 +59,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         nargs="*",
         metavar="NAME",
         help="the registries that these profiles of the AWS config file lead to, or all of them, "
-        "each to be paid for by its profile; NAME may have wildcards; asks no network",
+        "each to be used with its profile; NAME may have wildcards; asks no network",
     )
     parser.add_argument("--public", action="store_true", help=f"the same as {_PUBLIC}")
     parser.add_argument("--remove", action="store_true", help="take the hosts out again")
