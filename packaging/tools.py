@@ -46,7 +46,7 @@ def wanted(root: Path = ROOT) -> list[str]:
     return [
         *document["project"]["optional-dependencies"]["packaging"],
         *document["build-system"]["requires"],
-        *(one for hook in hooks for one in hook["dependencies"]),
+        *(one for hook in hooks for one in hook.get("dependencies", ())),
     ]
 
 
