@@ -27,6 +27,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 ecr_credential_helper
+	$(BIN)/mypy --platform darwin ecr_credential_helper
 
 bench: $(INSTALLED) aws-helper
 	$(BIN)/python -m pip install --quiet awscli

@@ -33,6 +33,7 @@ _SILENCE = 5.0  # a holder that writes nothing for so long, as one who waits see
 _REMEMBERED = 60.0  # seconds; for a process that runs long, a failure is no news for longer
 _REPORT_LIMIT = 16 * 1024
 _REPORT_LINES = 5
+_LOCKED_BYTE = 2**31 - 2  # on Windows: far from the report, for nobody can read a locked byte
 
 
 class SingleFlight:
@@ -176,7 +177,12 @@ def _read(lock: int) -> tuple[float | None, HelperError | None]:
 
 
 def _remove(directory: Directory, name: str, lock: int) -> None:
-    """Remove the file that `lock` is open on, if it still has its `name`."""
+    """Remove the file that `lock` is open on, if it still has its `name`.
+
+    On Windows it stays, for no open file can be removed there; a sweep finds it later.
+    """
+    if sys.platform == "win32":
+        return
     try:
         if directory.is_same(name, lock):
             directory.remove(name)
@@ -193,6 +199,7 @@ def _try_lock(file: int) -> bool:
         import msvcrt
 
         try:
+            os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         except PermissionError:
             return False
