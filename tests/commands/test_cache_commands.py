@@ -2,9 +2,7 @@
 
 import json
 import os
-import pty
 import re
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from ecr_credential_helper.tokens.cache import Cache, Entry, Key
 from tests.e2e.rig import OTHER, PRIVATE
 from tests.loopback import USER_KEY, Fault, Loopback, role_arn_of
 from tests.support.entries import until
-from tests.support.helper import Helper, Result, assert_no_secret
+from tests.support.helper import Helper, Result, assert_no_secret, end
 from tests.support.terminal import on_a_terminal, without_colour
 
 PUBLIC = "public.ecr.aws"
@@ -276,7 +274,7 @@ def test_warm_asks_for_many_at_once(helper: Helper, aws: Loopback) -> None:
         try:
             until(lambda: {call.region for call in aws.calls} >= {host[21:30] for host in hosts})
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            end(process)
 
 
 def test_warm_goes_on_past_a_failure(helper: Helper, aws: Loopback) -> None:
@@ -447,6 +445,8 @@ def test_a_person_who_runs_a_verb_by_hand_is_told_what_it_waits_for(
     helper: Helper, verb: str
 ) -> None:
     """Else it seems to hang."""
+    import pty
+
     ours, theirs = pty.openpty()
     with helper.popen(verb, stdin=theirs) as process:
         os.close(theirs)
