@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed
 NODE_CLIENTS := tests/e2e/node/node_modules/.package-lock.json
 SOURCES := pyproject.toml README.md $(wildcard packaging/*.py ecr_credential_helper/*.py ecr_credential_helper/*/*.py)
 
-.PHONY: demo test lint bench aws-helper fleet pictures clients built-clients go-clients java-clients rust-clients man torture clean
+.PHONY: demo test windows-test lint bench aws-helper fleet pictures clients built-clients go-clients java-clients rust-clients man torture clean
 
 # REGISTRY=<host>[/<repository>:<tag>] runs it against your own AWS in place of a stand-in.
 demo: $(INSTALLED)
@@ -22,6 +22,10 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test: $(INSTALLED)
 	$(PYTEST) $(PYTEST_ARGS)
+
+# The portable tests by a Python for Windows, under Wine (apt-get install wine wine64); half an hour.
+windows-test: $(INSTALLED)
+	$(BIN)/python -m tests.wine $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
