@@ -33,8 +33,7 @@ PORTABLE = (
     *(f"commands/test_{name}.py" for name in ("cache_commands", "profiles")),
     *(f"helper/test_{name}.py" for name in ("erase_and_list", "get", "store", "streams", "usage")),
     "system/test_log.py",
-    *(f"tokens/test_{name}.py" for name in ("cache", "docker_login", "fetch", "identity")),
-    "tokens/test_singleflight.py",
+    *(f"tokens/test_{name}.py" for name in ("cache", "docker_login", "fetch", "singleflight")),
 )
 
 

@@ -140,7 +140,7 @@ class Directory:
     def open_lock(self, name: str) -> int:
         """Return a descriptor of a file to lock, made if it is missing. Raises OSError."""
         flags = os.O_RDWR | os.O_CREAT | BINARY | getattr(os, "O_NOFOLLOW", 0)
-        return os.open(self._name(name), flags, 0o600, dir_fd=self._at)
+        return patiently(lambda: os.open(self._name(name), flags, 0o600, dir_fd=self._at))
 
     def is_same(self, name: str, file: int) -> bool:
         """Whether `name` is still the name of the open `file`."""

@@ -14,6 +14,7 @@ The lock only saves calls; files are correct because each is written whole and t
 the lock cannot be taken (no permission, a file system without locks), the work goes on without it.
 """
 
+import errno
 import os
 import sys
 import time
@@ -74,9 +75,11 @@ class SingleFlight:
         if self._lock is not None:
             if isinstance(error, HelperError):
                 _write(self._lock, f"failed {self._clock()!r}", error)
-            else:
+            elif sys.platform != "win32":  # there, no open file can be removed
                 _remove(self._directory, self._name, self._lock)
             os.close(self._lock)
+            if sys.platform == "win32" and not isinstance(error, HelperError):
+                _remove_closed(os.path.join(self._path, self._name))
         self._directory.close()
 
     def report(self, error: HelperError) -> None:
@@ -109,7 +112,7 @@ class SingleFlight:
                     if changed != written:
                         written, silent = changed, 0.0
                     elif silent > self._silence:
-                        _remove(directory, self._name, lock)
+                        _pass_by(directory, self._name, lock)
                     if not self._deadline.left:
                         raise self._overdue(lock)
             except OSError:
@@ -177,15 +180,28 @@ def _read(lock: int) -> tuple[float | None, HelperError | None]:
 
 
 def _remove(directory: Directory, name: str, lock: int) -> None:
-    """Remove the file that `lock` is open on, if it still has its `name`.
-
-    On Windows it stays, for no open file can be removed there; a sweep finds it later.
-    """
-    if sys.platform == "win32":
-        return
+    """Remove the file that `lock` is open on, if it still has its `name`."""
     try:
         if directory.is_same(name, lock):
             directory.remove(name)
+    except OSError:
+        pass
+
+
+def _pass_by(directory: Directory, name: str, lock: int) -> None:
+    """Let a new file be locked in place of one that is held for ever.
+
+    Raises OSError on Windows, so that this process goes on without a lock.
+    """
+    if sys.platform == "win32":
+        raise OSError("an open file cannot be removed")
+    _remove(directory, name, lock)
+
+
+def _remove_closed(path: str) -> None:
+    """Remove a file on Windows, unless another process has opened it by now."""
+    try:
+        os.unlink(path)
     except OSError:
         pass
 
@@ -201,7 +217,9 @@ def _try_lock(file: int) -> bool:
         try:
             os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
+        except OSError as error:
+            if error.errno not in (0, errno.EACCES):  # Wine gives no reason, Windows that one
+                raise
             return False
         return True
     import fcntl
