@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/installed
 NODE_CLIENTS := tests/e2e/node/node_modules/.package-lock.json
 SOURCES := pyproject.toml README.md docs/reference.md $(wildcard packaging/*.py ecr_credential_helper/*.py ecr_credential_helper/*/*.py)
 
-.PHONY: demo test lint docs bench aws-helper fleet pictures clients built-clients go-clients java-clients rust-clients man torture clean
+.PHONY: demo test windows-test lint docs bench aws-helper fleet pictures clients built-clients go-clients java-clients rust-clients man torture clean
 
 # REGISTRY=<host>[/<repository>:<tag>] runs it against your own AWS in place of a stand-in.
 demo: $(INSTALLED)
@@ -23,6 +23,10 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 test: $(INSTALLED)
 	$(PYTEST) $(PYTEST_ARGS)
 
+# The portable tests by a Python for Windows, under Wine (apt-get install wine wine64); half an hour.
+windows-test: $(INSTALLED)
+	$(BIN)/python -m tests.wine $(PYTEST_ARGS)
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/zizmor --offline --pedantic .github/workflows packaging/github-action
@@ -30,6 +34,8 @@ lint: $(INSTALLED)
 		echo "make: actionlint is not built: Go 1.24 or newer and the network are needed" >&2; test -z "$$CI"; fi
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 ecr_credential_helper
+	$(BIN)/mypy --platform darwin ecr_credential_helper
 
 # The site, into build/site; a link that leads nowhere is an error (not with --quiet, which hides it).
 docs: $(INSTALLED)

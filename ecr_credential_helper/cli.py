@@ -69,10 +69,11 @@ def main() -> None:
     stdout = 1
     name = _own_name(sys.argv[0])
     try:
+        columns = _columns(stdout) if _is_command(sys.argv[1:]) else None
         stdout = _claim_stdout()
         settle_home()
         settle_search_path()
-        answer, status = _dispatch(name, sys.argv[1:], stdout)
+        answer, status = _dispatch(name, sys.argv[1:], stdout, columns)
     except KeyboardInterrupt:
         answer, status = "", _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user
@@ -83,8 +84,8 @@ def main() -> None:
     os._exit(status if listens else 1)
 
 
-def _dispatch(name: str, arguments: list[str], stdout: int) -> tuple[str, int]:
-    """Return the answer to `arguments` and the exit status; `stdout` gives the terminal width.
+def _dispatch(name: str, arguments: list[str], stdout: int, columns: int | None) -> tuple[str, int]:
+    """Return the answer to `arguments` and the exit status; `columns` is the terminal's width.
 
     Raises HelperError.
     """
@@ -96,7 +97,7 @@ def _dispatch(name: str, arguments: list[str], stdout: int) -> tuple[str, int]:
             arguments,
             _context(name),
             stdin=lambda: _read_stdin(protocol.LOGIN_LIMIT),
-            columns=_columns(stdout),
+            columns=columns,
         )
     if not arguments and os.isatty(stdout):
         return _help(name), 0
@@ -200,10 +201,13 @@ def _claim_stdout() -> int:
 
 
 def _columns(stream: int) -> int | None:
-    """Return the width of the terminal on `stream`: 0 if unknown, None if it is no terminal."""
+    """Return the width of the terminal on `stream`: 0 if unknown, None if it is no terminal.
+
+    Windows knows it of the standard streams alone, so it is asked before they are changed.
+    """
     try:
         return os.get_terminal_size(stream).columns
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 
@@ -250,6 +254,8 @@ def _write(stream: int, text: str) -> bool:
 
 def _wait_for(stream: int) -> None:
     """Wait until a non-blocking stream can be read, or written if it is not stdin."""
+    if sys.platform == "win32":  # where none is non-blocking
+        return
     import select
 
     poll = select.poll()

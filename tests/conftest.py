@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 
 from tests.loopback import Loopback
-from tests.support.helper import EXECUTABLE, Authority, Helper, make_authority
+from tests.support.helper import EXECUTABLE, HOME, Authority, Helper, make_authority
 from tests.support.needs import check
 
 pytest_plugins = ("tests.support.clients_page",)
@@ -23,6 +23,18 @@ BUILT = (
     *("packaging/test_other_processor.py", "e2e/test_packages.py"),
 )
 collect_ignore = [] if "PACKAGES" in os.environ else [*BUILT]
+
+# What makes sense on macOS and Windows, and runs there with `-m portable`: this program from
+# outside. What of it is POSIX alone has the mark needs("POSIX").
+PORTABLE = (
+    *("test_registry.py", "test_protocol.py", "test_bazel_protocol.py", "test_settings.py"),
+    *(f"aws/test_{name}.py" for name in ("sources", "failures")),
+    *(f"commands/test_{name}.py" for name in ("auths", "configure", "get_login_password")),
+    *(f"commands/test_{name}.py" for name in ("cache_commands", "profiles")),
+    *(f"helper/test_{name}.py" for name in ("erase_and_list", "get", "store", "streams", "usage")),
+    "system/test_log.py",
+    *(f"tokens/test_{name}.py" for name in ("cache", "docker_login", "fetch", "singleflight")),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,8 +50,23 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("suite")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m portable`, do not even import the other tests: elsewhere they could not be."""
+    if config.option.markexpr != "portable":
+        return None
+    path = collection_path.relative_to(config.rootpath / "tests").as_posix()
+    return not any(file == path or file.startswith(f"{path}/") for file in (*PORTABLE, "./"))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where another form of the program is tested, leave out what does not run it from outside."""
+    """Mark what is portable.
+
+    Where another form of the program is tested, leave out what does not run it from outside.
+    """
+    for item in items:
+        if item.path.relative_to(config.rootpath / "tests").as_posix() in PORTABLE:
+            item.add_marker("portable")
     if "HELPER_UNDER_TEST" in os.environ:
         kept = [item for item in items if runs_the_executable(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
@@ -64,7 +91,7 @@ def _clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         for name in os.environ:
             if name.startswith(("AWS_", "BOTO_", "XDG_")) or name.upper().endswith("_PROXY"):
                 patch.delenv(name)
-        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv(HOME, str(tmp_path_factory.mktemp("home")))
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
 

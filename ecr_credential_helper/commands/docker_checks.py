@@ -343,8 +343,10 @@ def program(case: Case) -> Finding:
                 "helper", FAIL, missing, Repair(command, lambda: os.symlink(own, link))
             )
         fix = f"sudo ln -s {shlex.quote(own)} /usr/local/bin/{wanted}"
+        if sys.platform == "win32":
+            fix = f"add {os.path.dirname(own)} to PATH"
         return Finding("helper", FAIL, missing, fix)
-    if os.path.exists(own) and os.path.realpath(found) != os.path.realpath(own):
+    if os.path.exists(own) and _real(found) != _real(own):
         return Finding(
             "helper",
             WARN,
@@ -354,9 +356,16 @@ def program(case: Case) -> Finding:
     return Finding("helper", PASS, f"Docker runs {found}")
 
 
+def _real(path: str) -> str:
+    """Return a path without links; on Windows without capitals, for PATHEXT may add some."""
+    return os.path.normcase(os.path.realpath(path))
+
+
 def own_path(name: str) -> str:
     """Return the path of this program, however it was started."""
     installed = os.path.join(sys.prefix, "bin", name)
+    if sys.platform == "win32":
+        installed = os.path.join(sys.prefix, "Scripts", f"{name}.exe")
     own = sys.executable if getattr(sys, "frozen", False) else installed
     return os.path.abspath(shutil.which(sys.argv[0]) or own)
 
@@ -374,7 +383,7 @@ def _link_on_path(name: str) -> str | None:
 
 def _is_ours_alone(path: str) -> bool:
     """Whether a directory belongs to us, and we and nobody else may write into it."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return False
     try:
         status = os.stat(path)
@@ -414,8 +423,7 @@ def cache_directory(_: Case) -> Finding:
         _write_into(path)
     except OSError as error:
         found = f"tokens are not kept in {path}: {error.strerror or error}"
-        status = os.lstat(path)
-        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & 0o77:
+        if _is_ours_and_wide(path):
             command = f"chmod 700 {shlex.quote(path)}"
             return repairable(
                 "cache", WARN, found, Repair(command, lambda: os.chmod(path, stat.S_IRWXU))
@@ -423,6 +431,15 @@ def cache_directory(_: Case) -> Finding:
         fix = f"remove {path}, or set AWS_ECR_CACHE_DIR to a directory of your own"
         return Finding("cache", WARN, found, fix)
     return Finding("cache", PASS, path)
+
+
+def _is_ours_and_wide(path: str) -> bool:
+    """Whether a directory belongs to us, and others may enter it."""
+    if sys.platform == "win32":
+        return False
+    status = os.lstat(path)
+    mine = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return mine and bool(status.st_mode & 0o77)
 
 
 def _write_into(path: str) -> None:

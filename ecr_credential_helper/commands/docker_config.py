@@ -154,7 +154,11 @@ def directory(chosen: str | None) -> str:
 
     Without a home directory the last is below NO_HOME.
     """
-    return chosen or os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+    return (
+        chosen
+        or os.environ.get("DOCKER_CONFIG")
+        or os.path.expanduser(os.path.join("~", ".docker"))
+    )
 
 
 def masked(text: str) -> str:

@@ -8,11 +8,14 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 from ecr_credential_helper.errors import HelperError
+from ecr_credential_helper.system.files import BINARY, patiently
+from ecr_credential_helper.tokens.cache import digest
 
 # Errors of a rename that fails because of what the file or its directory is: a bind mount, a
 # directory that is not ours. The file itself may still be writable.
@@ -117,8 +120,9 @@ def _locked(directory: str) -> Iterator[None]:
 
     It leaves no file behind, and is gone with the process.
     """
-    if os.name != "posix":
-        yield
+    if sys.platform == "win32":
+        with _mutex(directory):
+            yield
         return
     import fcntl
 
@@ -143,6 +147,24 @@ def _locked(directory: str) -> Iterator[None]:
         os.close(file)
 
 
+if sys.platform == "win32":
+    import ctypes
+
+    @contextlib.contextmanager
+    def _mutex(directory: str) -> Iterator[None]:
+        """Hold a lock that has the name of a directory, which Windows cannot lock itself."""
+        windows = ctypes.WinDLL("kernel32")
+        windows.CreateMutexW.restype = ctypes.c_void_p
+        name = f"ecr-credential-helper {digest(os.path.normcase(directory).encode())}"
+        lock = ctypes.c_void_p(windows.CreateMutexW(None, 0, name))
+        windows.WaitForSingleObject(lock, int(_PATIENCE * 1000))
+        try:
+            yield
+        finally:
+            windows.ReleaseMutex(lock)
+            windows.CloseHandle(lock)
+
+
 def _put(change: Change) -> None:
     """Replace the content of one file.
 
@@ -152,13 +174,13 @@ def _put(change: Change) -> None:
     path, old, data = os.path.realpath(change.path), change.old, change.new
     if data is None:
         _check_unchanged(path, old)
-        os.unlink(path)
+        patiently(lambda: os.unlink(path))
         return
     temporary = f"{path}.{os.urandom(8).hex()}.tmp"
     try:
         _write_beside(temporary, path, data)
         _check_unchanged(path, old)
-        os.replace(temporary, path)
+        patiently(lambda: os.replace(temporary, path))
     except OSError as error:
         _unlink(temporary)
         if old is None or isinstance(error, ChangedError) or error.errno not in _NO_RENAME:
@@ -179,7 +201,7 @@ def make_directory(path: str) -> None:
         os.mkdir(path, 0o700)
     except FileExistsError:
         return
-    if os.name != "posix":
+    if sys.platform == "win32":
         return
     file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -191,7 +213,7 @@ def make_directory(path: str) -> None:
 def _content(path: str) -> bytes | None:
     """Return the content of a file, None if there is no file. Raises OSError."""
     try:
-        with open(path, "rb") as file:
+        with patiently(lambda: open(path, "rb")) as file:
             return file.read()
     except FileNotFoundError:
         return None
@@ -208,7 +230,7 @@ def _write_beside(temporary: str, path: str, data: bytes) -> None:
 
     If there is no file `path` yet, under root the owner is that of the directory; the mode is 0600.
     """
-    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o600)
     try:
         if os.path.exists(path):
             _copy_status(os.stat(path), file)
@@ -221,7 +243,7 @@ def _write_beside(temporary: str, path: str, data: bytes) -> None:
 
 
 def _copy_status(status: os.stat_result, file: int) -> None:
-    if os.name != "posix":
+    if sys.platform == "win32":
         return
     own = os.fstat(file)
     if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
@@ -234,7 +256,7 @@ def _inherit_owner(file: int, directory_path: str) -> None:
 
     Otherwise, under sudo with the user's HOME kept, the user's Docker could not read it.
     """
-    if os.name != "posix" or os.geteuid() != 0:
+    if sys.platform == "win32" or os.geteuid() != 0:
         return
     owner = os.stat(directory_path or os.curdir)
     try:
@@ -252,7 +274,7 @@ def _write_over(path: str, old: bytes, data: bytes) -> None:
 
     Raises OSError if nothing was changed, DamagedError if that is not certain.
     """
-    file = os.open(path, os.O_RDWR)
+    file = os.open(path, os.O_RDWR | BINARY)
     try:
         try:
             _write_all(file, b" " * (len(data) - len(old)), len(old))
@@ -270,7 +292,8 @@ def _write_over(path: str, old: bytes, data: bytes) -> None:
 def _write_back(file: int, old: bytes, error: OSError) -> None:
     """Restore the content `old` of the open `file` after `error`. Raises DamagedError."""
     try:
-        if os.pread(file, len(old), 0) != old:
+        os.lseek(file, 0, os.SEEK_SET)
+        if os.read(file, len(old)) != old:
             _write_all(file, old)
         os.ftruncate(file, len(old))
         os.fsync(file)

@@ -3,7 +3,9 @@
 import os
 import sys
 
-NO_HOME = os.devnull  # the value of HOME if there is no home: no file can be below it
+# The home directory if there is none: no file can be below it. Windows has no such device.
+NO_HOME = os.devnull if os.name == "posix" else r"\\.\no-home"
+_HOME = "HOME" if os.name == "posix" else "USERPROFILE"  # what says where it is
 
 # AWS variables that cannot change the principal that AWS sees; docs/identity.md has the reason for
 # each. Every other one may. packaging/front/front.c has the same names.
@@ -74,13 +76,15 @@ _SECRET = ("SECRET", "TOKEN", "PASS")
 def settle_home() -> None:
     """Unset HOME unless it is absolute; set it to NO_HOME if no home directory can be found.
 
+    On Windows that is done with USERPROFILE, which goes before HOMEDRIVE and HOMEPATH there.
+
     This must run before any library is imported: some expand "~" on import, and would read a
     directory of that name in the working directory, where anybody may have put it.
     """
-    if not os.path.isabs(os.environ.get("HOME", "")):
-        os.environ.pop("HOME", None)
+    if not os.path.isabs(os.environ.get(_HOME, "")):
+        os.environ.pop(_HOME, None)
     if not os.path.isabs(os.path.expanduser("~")):
-        os.environ["HOME"] = NO_HOME
+        os.environ[_HOME] = NO_HOME
 
 
 def settle_search_path() -> None:

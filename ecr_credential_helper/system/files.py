@@ -2,18 +2,32 @@
 
 On POSIX a directory is kept open by its descriptor and files are named relative to it, so a path
 that is replaced in between cannot lead elsewhere. On Windows, where the access list of the user's
-profile protects the files, the path itself is used (written for Windows, but not tested there).
+profile protects the files, the path itself is used. There a file that another process has open can
+be neither replaced nor removed, so that is tried again for a moment.
 """
 
+import errno
 import os
 import stat
+import sys
+import time
 
 _POSIX = os.name == "posix"
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+BINARY = getattr(os, "O_BINARY", 0)  # else Windows changes the ends of lines
+_READ = os.O_RDONLY | BINARY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY | getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _USE_IS_NOTED = 3600.0  # seconds: a time of access that is right to within this is not set again
+_PATIENCE = 2.0  # seconds; a file of the cache is open for less than a hundredth of one
+_PAUSE = 0.01
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 
 class UntrustedError(OSError):
@@ -33,8 +47,8 @@ class Directory:
     __slots__ = ("_at", "path")
 
     def __init__(self, path: str, *, create: bool = False) -> None:
-        # With a trailing slash, open() would follow a link.
-        path = path.rstrip("/") or path
+        if _POSIX:  # with a trailing slash, open() would follow a link
+            path = path.rstrip("/") or path
         self.path = path
         self._at: int | None = None
         if create:
@@ -46,6 +60,8 @@ class Directory:
             except UntrustedError:
                 self.close()
                 raise
+        elif not os.path.isdir(path):  # no name, as of a cache that is off, is no directory either
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
     def close(self) -> None:
         """Close the directory's descriptor."""
@@ -64,7 +80,7 @@ class Directory:
 
         `used` is a time to note as that of the file's last access, at most once an hour.
         """
-        file = os.open(self._name(name), _READ, dir_fd=self._at)
+        file = patiently(lambda: os.open(self._name(name), _READ, dir_fd=self._at))
         try:
             status = os.fstat(file)
             _trust(status)
@@ -89,7 +105,8 @@ class Directory:
 
     def replace(self, source: str, target: str) -> None:
         """Rename `source` over `target`. Raises OSError."""
-        os.replace(self._name(source), self._name(target), src_dir_fd=self._at, dst_dir_fd=self._at)
+        source, target, at = self._name(source), self._name(target), self._at
+        patiently(lambda: os.replace(source, target, src_dir_fd=at, dst_dir_fd=at))
 
     def link(self, source: str, target: str) -> None:
         """Give the file `source` the name `target` too. Raises OSError, also if that is taken."""
@@ -99,7 +116,7 @@ class Directory:
     def remove(self, name: str) -> None:
         """Remove a file; it need not exist. Raises OSError."""
         try:
-            os.unlink(self._name(name), dir_fd=self._at)
+            patiently(lambda: os.unlink(self._name(name), dir_fd=self._at))
         except FileNotFoundError:
             pass
 
@@ -122,8 +139,8 @@ class Directory:
 
     def open_lock(self, name: str) -> int:
         """Return a descriptor of a file to lock, made if it is missing. Raises OSError."""
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        return os.open(self._name(name), flags, 0o600, dir_fd=self._at)
+        flags = os.O_RDWR | os.O_CREAT | BINARY | getattr(os, "O_NOFOLLOW", 0)
+        return patiently(lambda: os.open(self._name(name), flags, 0o600, dir_fd=self._at))
 
     def is_same(self, name: str, file: int) -> bool:
         """Whether `name` is still the name of the open `file`."""
@@ -142,7 +159,7 @@ def open_log(path: str) -> int:
 
     Raises OSError, UntrustedError if others own it or can access it.
     """
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | BINARY
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     file = os.open(path, flags, 0o600)
     try:
@@ -162,14 +179,32 @@ def make_directory(path: str) -> None:
     missing = []
     while path and not os.path.isdir(path):
         missing.append(path)
-        path = os.path.dirname(path)
-    if "SUDO_UID" in os.environ and os.stat(path or os.curdir).st_uid != os.geteuid():
-        raise UntrustedError("it is in a directory of another user (use sudo -H)")
+        path, last = os.path.dirname(path), path
+        if path == last:  # a drive that is not there
+            break
+    if sys.platform != "win32" and "SUDO_UID" in os.environ:
+        if os.stat(path or os.curdir).st_uid != os.geteuid():
+            raise UntrustedError("it is in a directory of another user (use sudo -H)")
     for directory in reversed(missing):
         try:
             os.mkdir(directory, 0o700)
         except FileExistsError:
             continue
+
+
+def patiently(work: "Callable[[], T]") -> "T":
+    """Open, rename or remove a file; on Windows again while another process stands in the way.
+
+    Raises OSError.
+    """
+    end = time.monotonic() + (0.0 if _POSIX else _PATIENCE)
+    while True:
+        try:
+            return work()
+        except PermissionError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(_PAUSE)
 
 
 def _note_use(file: int, status: os.stat_result, time: float) -> None:
@@ -188,7 +223,7 @@ def _note_use(file: int, status: os.stat_result, time: float) -> None:
 
 def _trust(status: os.stat_result) -> None:
     """Raise UntrustedError unless this user owns the file and nobody else has access to it."""
-    if not _POSIX:
+    if sys.platform == "win32":
         return
     if status.st_uid != os.geteuid():
         raise UntrustedError("it belongs to another user")

@@ -46,7 +46,7 @@ def start(path: str) -> Callable[[str], None]:
     Raises OSError if it cannot be opened, or if others own it or have access to it.
     """
     logging.raiseExceptions = False  # on a full disk, lines are lost without a message
-    handler = logging.StreamHandler(os.fdopen(open_log(path), "a", encoding="utf-8"))
+    handler = logging.StreamHandler(os.fdopen(open_log(path), "a", encoding="utf-8", newline="\n"))
     handler.setFormatter(_Redacting("%(asctime)s %(process)d %(name)s: %(message)s"))
     for name in _HEARD:
         logger = logging.getLogger(name)

@@ -26,9 +26,7 @@ def cache_directory() -> str:
         return expanded(chosen)
     if _is_plain():
         return _user_directory("XDG_CACHE_HOME", _DEFAULTS[sys.platform][0])
-    import platformdirs
-
-    return platformdirs.user_cache_dir(_APP, appauthor=False)
+    return _by_platformdirs("user_cache_dir")
 
 
 def settings_file() -> str:
@@ -42,17 +40,16 @@ def settings_file() -> str:
     if _is_plain():
         directory = _user_directory("XDG_CONFIG_HOME", _DEFAULTS[sys.platform][1])
     else:
-        import platformdirs
-
-        directory = platformdirs.user_config_dir(_APP, appauthor=False)
+        directory = _by_platformdirs("user_config_dir")
     return os.path.join(directory, "config.toml")
 
 
 def aws_files() -> list[str]:
     """Return the paths of the AWS config and credentials files, which need not exist."""
+    config, credentials = (os.path.join("~", ".aws", name) for name in ("config", "credentials"))
     return [
-        aws_expanded(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"),
-        aws_expanded(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"),
+        aws_expanded(os.environ.get("AWS_CONFIG_FILE") or config),
+        aws_expanded(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or credentials),
     ]
 
 
@@ -71,7 +68,7 @@ def old_aws_files() -> list[str]:
 
 def aws_models() -> str:
     """Return the path of the directory in which a user may keep descriptions of AWS services."""
-    return aws_expanded("~/.aws/models")
+    return aws_expanded(os.path.join("~", ".aws", "models"))
 
 
 def aws_expanded(path: str) -> str:
@@ -93,6 +90,22 @@ def _is_plain() -> bool:
     return sys.platform in _DEFAULTS and not android
 
 
+def _by_platformdirs(name: str) -> str:
+    """Return this program's directory as platformdirs gives it. Raises RuntimeError if it does not.
+
+    A relative path would lead into the working directory.
+    """
+    import platformdirs
+
+    try:
+        directory: str = getattr(platformdirs, name)(_APP, appauthor=False)
+    except (OSError, ValueError) as error:
+        raise RuntimeError(f"no home directory: {error}") from error
+    if not os.path.isabs(directory):
+        raise RuntimeError("no home directory: set AWS_ECR_CACHE_DIR")
+    return directory
+
+
 def _user_directory(variable: str, default: str) -> str:
     """Return this program's directory in that of an XDG variable; it is ignored if not absolute."""
     base = os.environ.get(variable, "")
@@ -104,7 +117,7 @@ def _user_directory(variable: str, default: str) -> str:
 def _home() -> str:
     """Return the home directory, ignoring one that is not absolute. Raises RuntimeError."""
     home = os.environ.get("HOME", "")
-    if not os.path.isabs(home):
+    if not os.path.isabs(home) and sys.platform != "win32":
         import pwd
 
         try:

@@ -24,7 +24,11 @@ def own_command(arguments: list[str]) -> list[str]:
 
 
 def detach(arguments: list[str]) -> None:
-    """Start this program in a new session, without terminal and streams. Raises OSError."""
+    """Start this program in a new session, without terminal and streams. Raises OSError.
+
+    On Windows that is a process group with a console of its own that has no window. Without any
+    console, the Python that a virtual environment starts there would open one.
+    """
     command = own_command(arguments)
     if sys.platform == "linux":  # posix_spawn has setsid there; importing subprocess takes 12 ms
         # The child must not inherit a pipe of the caller, who may wait until it is closed.
@@ -36,27 +40,35 @@ def detach(arguments: list[str]) -> None:
         return
     import subprocess
 
-    null = subprocess.DEVNULL
+    null, flags = subprocess.DEVNULL, 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
     subprocess.Popen(  # noqa: S603 - our own program and a checked host name
-        command, stdin=null, stdout=null, stderr=null, start_new_session=True
+        command,
+        stdin=null,
+        stdout=null,
+        stderr=null,
+        start_new_session=True,
+        creationflags=flags,
     )
 
 
-def _streams() -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:
-    """Return what gives a child process streams that lead nowhere, for posix_spawn."""
-    if os.path.exists(os.devnull):
-        return [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)]
-    ends = os.pipe()  # a root directory without devices
-    return [(os.POSIX_SPAWN_DUP2, ends[n > 0], n) for n in range(3)]
+if sys.platform == "linux":
 
+    def _streams() -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:
+        """Return what gives a child process streams that lead nowhere, for posix_spawn."""
+        if os.path.exists(os.devnull):
+            return [(os.POSIX_SPAWN_OPEN, n, os.devnull, os.O_RDWR, 0) for n in range(3)]
+        ends = os.pipe()  # a root directory without devices
+        return [(os.POSIX_SPAWN_DUP2, ends[n > 0], n) for n in range(3)]
 
-def _inheritable() -> list[int]:
-    """Return the file descriptors that a child process would inherit; where /proc is, more."""
-    try:
-        return [int(name) for name in os.listdir("/proc/self/fd")]
-    except OSError:
-        limit = min(os.sysconf("SC_OPEN_MAX"), _DESCRIPTORS)
-        return [number for number in range(limit) if _is_inheritable(number)]
+    def _inheritable() -> list[int]:
+        """Return the file descriptors that a child process would inherit; where /proc is, more."""
+        try:
+            return [int(name) for name in os.listdir("/proc/self/fd")]
+        except OSError:
+            limit = min(os.sysconf("SC_OPEN_MAX"), _DESCRIPTORS)
+            return [number for number in range(limit) if _is_inheritable(number)]
 
 
 def _is_inheritable(number: int) -> bool:
@@ -73,12 +85,14 @@ def age() -> float:
     Linux counts that from the boot in ticks of mostly 10 ms (man 5 proc_pid_stat, "starttime"), and
     the age is never said to be more than it is.
     """
+    if sys.platform != "linux":
+        return 0.0
     try:
         with open("/proc/self/stat", "rb") as file:
             ticks = int(file.read().rpartition(b")")[2].split()[19]) + 1
         since_boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         return max(0.0, since_boot - ticks / os.sysconf("SC_CLK_TCK"))
-    except (OSError, ValueError, IndexError, AttributeError):
+    except (OSError, ValueError, IndexError):
         return 0.0
 
 
@@ -88,6 +102,8 @@ def end_children() -> None:
     Each gets SIGTERM, and half a second later SIGKILL. Only Linux lists the children of a process;
     elsewhere they are left running.
     """
+    if sys.platform != "linux":
+        return
     import select
     import signal
 
@@ -128,6 +144,8 @@ def _descendants(process: str) -> list[str]:
 
 def restore_echo() -> None:
     """Make the terminal show typed text again, if a prompt for an MFA code was interrupted."""
+    if sys.platform == "win32":
+        return
     try:
         import termios
 

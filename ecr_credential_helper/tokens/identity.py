@@ -9,6 +9,7 @@ the instance, a credential_process that gives other credentials, another contain
 """
 
 import os
+import sys
 
 from ecr_credential_helper.system import paths
 from ecr_credential_helper.system.environment import is_harmless, is_secret
@@ -24,7 +25,7 @@ def current() -> bytes:
     It is lines of text: the machine, the files that can name a principal, the AWS variables. No
     secret is in it.
     """
-    lines = [f"machine {os.uname().nodename} {_machine_id()}" if hasattr(os, "uname") else ""]
+    lines = [f"machine {_machine_name()} {_machine_id()}"]
     lines += [f"file {path} {_state(path)}" for path in _files()]
     variables = [
         f"variable {name}={value}" for name, value in os.environ.items() if value and _is_part(name)
@@ -74,8 +75,24 @@ def _state(path: str) -> str:
     return f"{at.st_dev} {at.st_ino} {at.st_size} {at.st_mtime_ns} {at.st_ctime_ns}"
 
 
+def _machine_name() -> str:
+    if sys.platform == "win32":
+        return os.environ.get("COMPUTERNAME") or "-"
+    return os.uname().nodename
+
+
 def _machine_id() -> str:
-    """Return the machine's id (man 5 machine-id); "-" if there is none."""
+    """Return the machine's id (man 5 machine-id; Windows has another); "-" if there is none."""
+    if sys.platform == "win32":
+        import winreg
+
+        try:
+            with winreg.OpenKey(
+                winreg.HKEY_LOCAL_MACHINE, r"SOFTWARE\Microsoft\Cryptography"
+            ) as key:
+                return str(winreg.QueryValueEx(key, "MachineGuid")[0])
+        except OSError:
+            return "-"
     try:
         file = os.open("/etc/machine-id", os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:

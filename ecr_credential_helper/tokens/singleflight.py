@@ -14,6 +14,7 @@ The lock only saves calls; files are correct because each is written whole and t
 the lock cannot be taken (no permission, a file system without locks), the work goes on without it.
 """
 
+import errno
 import os
 import sys
 import time
@@ -33,6 +34,7 @@ _SILENCE = 5.0  # a holder that writes nothing for so long, as one who waits see
 _REMEMBERED = 60.0  # seconds; for a process that runs long, a failure is no news for longer
 _REPORT_LIMIT = 16 * 1024
 _REPORT_LINES = 5
+_LOCKED_BYTE = 2**31 - 2  # on Windows: far from the report, for nobody can read a locked byte
 
 
 class SingleFlight:
@@ -73,9 +75,11 @@ class SingleFlight:
         if self._lock is not None:
             if isinstance(error, HelperError):
                 _write(self._lock, f"failed {self._clock()!r}", error)
-            else:
+            elif sys.platform != "win32":  # there, no open file can be removed
                 _remove(self._directory, self._name, self._lock)
             os.close(self._lock)
+            if sys.platform == "win32" and not isinstance(error, HelperError):
+                _remove_closed(os.path.join(self._path, self._name))
         self._directory.close()
 
     def report(self, error: HelperError) -> None:
@@ -108,7 +112,7 @@ class SingleFlight:
                     if changed != written:
                         written, silent = changed, 0.0
                     elif silent > self._silence:
-                        _remove(directory, self._name, lock)
+                        _pass_by(directory, self._name, lock)
                     if not self._deadline.left:
                         raise self._overdue(lock)
             except OSError:
@@ -184,6 +188,24 @@ def _remove(directory: Directory, name: str, lock: int) -> None:
         pass
 
 
+def _pass_by(directory: Directory, name: str, lock: int) -> None:
+    """Let a new file be locked in place of one that is held for ever.
+
+    Raises OSError on Windows, so that this process goes on without a lock.
+    """
+    if sys.platform == "win32":
+        raise OSError("an open file cannot be removed")
+    _remove(directory, name, lock)
+
+
+def _remove_closed(path: str) -> None:
+    """Remove a file on Windows, unless another process has opened it by now."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
 def _try_lock(file: int) -> bool:
     """Take the lock on an open file; False if another process has it.
 
@@ -193,8 +215,11 @@ def _try_lock(file: int) -> bool:
         import msvcrt
 
         try:
+            os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
+        except OSError as error:
+            if error.errno not in (0, errno.EACCES):  # Wine gives no reason, Windows that one
+                raise
             return False
         return True
     import fcntl

@@ -24,6 +24,7 @@ from tests.loopback import (
     role_arn_of,
     session_arn,
 )
+from tests.support import needs
 from tests.support.helper import Helper, Result, assert_no_secret
 from tests.support.keys import dpop_key
 
@@ -297,6 +298,7 @@ def no_sso_login(helper: Helper, _: Loopback) -> None:
 
 def script(helper: Helper, *lines: str) -> str:
     """Write a shell script, and return its path."""
+    needs.check("POSIX")
     path = helper.home / "credential-process"
     path.write_text("\n".join(("#!/bin/sh", *lines)) + "\n")
     path.chmod(0o700)
@@ -348,6 +350,7 @@ def plain(result: Result, helper: Helper, aws: Loopback) -> tuple[str, str]:
 
     def same(text: str) -> str:
         text = text.replace(str(helper.home), "HOME").replace(aws.url, "AWS")
+        text = text.replace(os.sep, "/")
         return re.sub(r"\(_ssl\.c:\d+\)", "(_ssl.c)", text)
 
     return same(result.out), same(result.err)

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -550,6 +549,7 @@ def test_a_login_in_the_environment_is_warned_of(
     assert config.exists()
 
 
+@pytest.mark.needs("POSIX")
 def test_a_docker_from_a_snap_is_warned_of(helper: Helper, config: Path, tmp_path: Path) -> None:
     """A snap cannot run a helper that is outside of it."""
     directory = tmp_path / "snap-bin"
@@ -574,6 +574,7 @@ def test_many_helpers_are_warned_of(helper: Helper, config: Path) -> None:
 # How the file is saved.
 
 
+@pytest.mark.needs("POSIX")
 def test_links_mode_and_owner_are_kept(helper: Helper, config: Path, tmp_path: Path) -> None:
     """A link stays a link, as in many people's dotfiles."""
     real = tmp_path / "dotfiles" / "docker.json"
@@ -598,6 +599,7 @@ def test_links_mode_and_owner_are_kept(helper: Helper, config: Path, tmp_path: P
     assert [path.name for path in real.parent.iterdir()] == [real.name]
 
 
+@pytest.mark.needs("POSIX")
 def test_a_link_to_nowhere_is_followed(helper: Helper, config: Path, tmp_path: Path) -> None:
     """The file is made where the link leads."""
     config.parent.mkdir()
@@ -744,10 +746,13 @@ def test_a_change_that_came_in_between_is_not_lost(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.needs("POSIX")
 def test_one_change_is_no_reason_to_give_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor is it after a long wait for the lock of one that was stopped."""
+    import fcntl
+
     path = tmp_path / "config.json"
     monkeypatch.setattr(saving, "_PATIENCE", 0.01)
 
@@ -828,6 +833,7 @@ saving.edit(lambda: ([config.change], None))
 """
 
 
+@pytest.mark.needs("POSIX")
 @pytest.mark.parametrize("forbidden", [[], ["replace"]], ids=["rename", "in place"])
 def test_a_kill_at_any_point_leaves_the_old_or_the_new_file(
     tmp_path: Path, forbidden: list[str]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.loopback import Loopback
+from tests.loopback.state import PAYLOAD_BYTES
 from tests.support.needs import SYSTEM_PATH, built, installed, lacking
 
 from .clients import FAILURES, ClientUser, Seed
@@ -45,6 +46,7 @@ def aws(cloud: Loopback) -> Iterator[Loopback]:
     cloud.closed = False
     cloud.clock_offset = 0.0
     cloud.token_life = 43200.0
+    cloud.payload_bytes = PAYLOAD_BYTES
 
 
 @pytest.fixture(params=CLIS, ids=lambda name: name.strip("/").replace("/", "-"))

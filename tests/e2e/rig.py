@@ -136,6 +136,7 @@ http {{
     uwsgi_temp_path {directory}/nginx-uwsgi;
     scgi_temp_path {directory}/nginx-scgi;
     client_max_body_size 0;
+    large_client_header_buffers 4 32k;
     proxy_request_buffering off;
     proxy_http_version 1.1;
     server_names_hash_bucket_size 128;

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.loopback import USER_SECRET, Fault, Loopback
+from tests.loopback import USER_ARN, USER_SECRET, Fault, Loopback
 from tests.support.needs import SYSTEM_PATH, installed, lacking
 
 from . import rig as rig_module
@@ -121,6 +121,26 @@ def test_an_old_configuration_goes_on_under_the_name_of_the_aws_helper(
     assert_round_trip(user, aws, f"{PRIVATE}/{repository}:1")
 
     assert user.config.read_bytes() == written
+
+
+def test_a_login_with_a_token_longer_than_a_credential_manager_takes(
+    user: User, aws: Loopback, repository: str
+) -> None:
+    """Windows' own refuses what has more than 2,560 bytes; here Docker gets all of it back."""
+    user.use_helper(PRIVATE)
+    image = f"{PRIVATE}/{repository}:1"
+    push_and_forget(user, image)
+    aws.payload_bytes = 3700
+    token, _ = aws.issue_token(USER_ARN, "eu-west-1", "ecr")
+    assert len(token) > 5000
+
+    login = user.docker("login", "-u", "AWS", "--password-stdin", PRIVATE, stdin=token)
+    assert (login.stdout, login.stderr) == ("Login Succeeded\n", "")
+    asked = aws.count("ecr")
+    user.docker("pull", image)
+
+    assert user.token(PRIVATE) == token
+    assert aws.count("ecr") == asked
 
 
 def test_login_is_taken_and_leaves_no_secret(user: User, repository: str) -> None:

@@ -46,6 +46,7 @@ def write_process(helper: Helper, noise: str) -> None:
     write(helper.home / ".aws/config", f"[default]\ncredential_process = /bin/sh {script}\n")
 
 
+@pytest.mark.needs("POSIX")
 def test_a_credential_process_cannot_write_to_stdout(helper: Helper, aws: Loopback) -> None:
     """Even one that finds its parent's stdout by /proc only reaches stderr."""
     write_process(helper, f"echo {shlex.quote(NOISE)} | tee /proc/$PPID/fd/1 >&2")
@@ -57,6 +58,7 @@ def test_a_credential_process_cannot_write_to_stdout(helper: Helper, aws: Loopba
     assert_no_secret(result, aws, token_expected=True)
 
 
+@pytest.mark.needs("POSIX")
 @pytest.mark.inside
 def test_a_library_cannot_write_to_stdout(helper: Helper, aws: Loopback) -> None:
     """What is printed or written to descriptor 1 during the AWS work reaches stderr."""

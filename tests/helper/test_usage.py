@@ -110,6 +110,7 @@ def test_messages_hold_the_name_it_was_called_by(helper: Helper, aws: Loopback, 
     assert helper.run("get", stdin=PUBLIC.encode(), argv0=name).err.startswith(f"{name}: ")
 
 
+@pytest.mark.needs("POSIX")
 def test_the_name_is_the_last_part_of_the_path(helper: Helper) -> None:
     """Called by a relative path, the program still names only itself."""
     link = helper.link(LINK)

@@ -1,6 +1,7 @@
 """HTTP/1.1 on a socket: the listening server, a connection, and TLS on it or in a tunnel."""
 
 import contextlib
+import os
 import socket
 import ssl
 import sys
@@ -21,7 +22,7 @@ HANDSHAKE = b"\x16"  # what TLS begins with, and no request does
 class Server(ThreadingMixIn, TCPServer):
     """The listening socket; each connection has a thread of its own."""
 
-    allow_reuse_address = True
+    allow_reuse_address = os.name == "posix"  # Windows would give the port to a second server
     daemon_threads = True
     block_on_close = False
     request_queue_size = 1024

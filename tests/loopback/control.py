@@ -70,6 +70,7 @@ SETTINGS: dict[str, Callable[[Any], Any]] = {
     "faults": read_faults,
     "quotas": read_quotas,
     "token_life": float,
+    "payload_bytes": int,
     "clock_offset": float,
     "instance_role": lambda value: None if value is None else str(value),
 }

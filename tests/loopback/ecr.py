@@ -9,7 +9,7 @@ from .formats import account_of, json_reply
 from .model import Asked, Reply
 from .registry import registry_url
 from .signature import signer
-from .state import PAYLOAD_BYTES, State
+from .state import State
 
 HUGE_PAYLOAD_BYTES = 75 * 1024
 
@@ -35,7 +35,7 @@ def get_public_authorization_token(aws: State, asked: Asked) -> Reply:
 def authorization_data(aws: State, asked: Asked) -> dict[str, Any]:
     """Return a new token with its expiry, changed where a fault says so."""
     caller, region = signer(asked)
-    size = HUGE_PAYLOAD_BYTES if asked.fault == "huge-token" else PAYLOAD_BYTES
+    size = HUGE_PAYLOAD_BYTES if asked.fault == "huge-token" else None
     password, expires = aws.issue_token(caller.arn, region, asked.service, payload_bytes=size)
     token = basic_credentials("AWS", password)
     data: dict[str, Any] = {"authorizationToken": token, "expiresAt": expires}

@@ -21,6 +21,7 @@ class State:
     ``faults`` and ``quotas`` are keyed by "service.Operation", "service" or "*". While ``answers``
     is not set, no service answers. ``tls`` serves connections under TLS, and CONNECT requests.
     While ``closed`` is true, no repository policy lets another account into a private registry.
+    ``payload_bytes`` says how long tokens are: four thirds of it, and some hundred bytes.
     """
 
     def __init__(self, *, token_life: float, tls: ssl.SSLContext | None) -> None:
@@ -29,6 +30,7 @@ class State:
         self.session_life = 3600.0
         self.clock_offset = 0.0
         self.closed = False
+        self.payload_bytes = PAYLOAD_BYTES
         self.calls: list[Call] = []
         self.connects: list[str] = []
         self.latency: dict[str, float] = {}
@@ -110,12 +112,12 @@ class State:
         return key
 
     def issue_token(
-        self, principal: str, region: str, service: str, *, payload_bytes: int = PAYLOAD_BYTES
+        self, principal: str, region: str, service: str, *, payload_bytes: int | None = None
     ) -> tuple[str, float]:
         """Return a new registry password and when it expires."""
         expires = round(self.now() + self.token_life, 3)
         content = {
-            "payload": random_text(payload_bytes),
+            "payload": random_text(payload_bytes or self.payload_bytes),
             "datakey": random_text(184),
             "version": "2",
             "type": "DATA_KEY",

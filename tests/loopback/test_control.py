@@ -16,12 +16,14 @@ def test_settings_and_calls_over_http(user: Loopback) -> None:
         "latency": {"ecr": 0},
         "faults": {"ecr": "denied", "sts": {"kind": "throttled", "times": 1}},
         "token_life": 60,
+        "payload_bytes": 3700,
         "clock_offset": 5,
         "instance_role": "builder",
     }
     assert ask(user, "POST", "/_loopback/set", json.dumps(settings))[0] == 200
     assert error_of(client("ecr").get_authorization_token)[0] == "AccessDeniedException"
     assert user.faults["sts"] == Fault("throttled", times=1)
+    assert user.payload_bytes == 3700
     assert (user.token_life, user.clock_offset, user.instance_role) == (60.0, 5.0, "builder")
     (call,) = json.loads(ask(user, "GET", "/_loopback/calls")[1])
     assert (call["service"], call["principal"]) == ("ecr", USER_ARN)

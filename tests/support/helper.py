@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +16,18 @@ from typing import IO, Any
 import trustme
 
 from tests.loopback import USER_SECRET, Loopback
-from tests.support.needs import SYSTEM_PATH
+from tests.support.needs import SYSTEM_PATH, check
 
 # Another form of the program may be named, to be put through the same tests.
 EXECUTABLE = Path(
     os.environ.get("HELPER_UNDER_TEST")
     or os.path.join(sysconfig.get_path("scripts"), "docker-credential-ecr")
 )
+if sys.platform == "win32":
+    EXECUTABLE = EXECUTABLE.with_suffix(".exe")
+# What Windows needs in each environment, for sockets among others.
+OF_WINDOWS = ("COMSPEC", "PATHEXT", "SYSTEMDRIVE", "SYSTEMROOT", "TEMP", "TMP")
+HOME = "HOME" if os.name == "posix" else "USERPROFILE"  # what says where it is
 Stream = int | IO[bytes] | None
 
 # Linux shares processors out among sessions first, each of which has a priority of its own.
@@ -98,8 +105,9 @@ class Helper:
         self.cache = home / "cache"
         self.executable = EXECUTABLE
         self.env: dict[str, str] = {
+            **{name: os.environ[name] for name in OF_WINDOWS if name in os.environ},
             "PATH": SYSTEM_PATH,
-            "HOME": str(home),
+            HOME: str(home),
             "AWS_ECR_CACHE_DIR": str(self.cache),
             "AWS_EC2_METADATA_DISABLED": "true",
             **aws.environment(with_keys=True),
@@ -132,9 +140,10 @@ class Helper:
         variables = {**self.env, **(env or {})}
         command = [str(self.executable if argv0 is None else self.link(argv0)), *arguments]
         if closed:
+            check("POSIX")
             closing = " ".join(f"{number}>&-" for number in closed)
             command = ["/bin/sh", "-c", f'exec "$@" {closing}', "sh", *command]
-        if gently:
+        if gently and os.name == "posix":
             command = ["/bin/sh", "-c", GENTLY, "sh", *command]
         return subprocess.Popen(  # the caller waits for it
             command,
@@ -181,16 +190,21 @@ class Helper:
         return self.run("store", stdin=json.dumps(login).encode(), env=env)
 
     def link(self, name: str) -> Path:
-        """Return a symbolic link to the executable, in a directory beside `home`."""
+        """Return a symbolic link to the executable, in a directory beside `home`.
+
+        On Windows it is a copy, for links are a privilege there.
+        """
         link = self.home.with_name("links") / name
         link.parent.mkdir(exist_ok=True)
+        if sys.platform == "win32":
+            return Path(shutil.copy(self.executable, f"{link}.exe"))
         with contextlib.suppress(FileExistsError):
             link.symlink_to(self.executable)
         return link
 
     def files(self) -> list[str]:
         """Return all that is below `home`, directories too, as sorted relative paths."""
-        return sorted(str(path.relative_to(self.home)) for path in self.home.rglob("*"))
+        return sorted(path.relative_to(self.home).as_posix() for path in self.home.rglob("*"))
 
 
 def finish(
@@ -205,10 +219,18 @@ def finish(
             process.wait(timeout)
         stdout, stderr = process.communicate(stdin, timeout)
     except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        end(process)
         raise
     return Result(process.returncode, stdout or b"", stderr or b"")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that was started as the tests start one, with all that it has started."""
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def assert_no_secret(result: Result, aws: Loopback, *, token_expected: bool = False) -> None:

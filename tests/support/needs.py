@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,8 @@ from typing import NoReturn
 import pytest
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+if os.name != "posix":
+    SYSTEM_PATH = os.environ["PATH"]
 
 # Where `make built-clients` puts the clients that it builds from their pinned modules, a directory
 # for each language.
@@ -40,8 +43,8 @@ PACKAGES = {
 
 
 def lacking(what: str) -> NoReturn:
-    """Skip a test for want of something; on CI everything has to be there, so fail it."""
-    if os.environ.get("CI"):
+    """Skip a test for want of something; on CI's Linux everything has to be there, so fail it."""
+    if os.environ.get("CI") and sys.platform == "linux":
         pytest.fail(what)
     pytest.skip(what)
 
@@ -72,27 +75,28 @@ def module(name: str, extra: str) -> ModuleType:
 def check(*needs: str) -> None:
     """Leave the test unless all of `needs` are there.
 
-    A need is "Linux", "root", "terminal" (a pseudo-terminal may be opened), "unshare --mount" (or
-    another option of unshare: the kernel gives us such a namespace), or the name of a program.
+    A need is "Linux", "POSIX" (any system but Windows), "root", "terminal" (a pseudo-terminal may
+    be opened), "unshare --mount" (or another option of unshare: the kernel gives us such a
+    namespace), or the name of a program.
 
     This is what the mark `needs` does before a test and its fixtures.
     """
     for need in needs:
-        if need == "Linux":
-            if sys.platform != "linux":
-                lacking("missing: Linux")
-        elif need == "root":
-            if os.geteuid() != 0:
-                lacking("missing: the rights of root")
-        elif need == "terminal":
-            if not has_terminals():
-                lacking("missing: a pseudo-terminal (mount -t devpts devpts /dev/pts)")
+        if need in OF_MACHINE:
+            is_there, name = OF_MACHINE[need]
+            if not is_there():
+                lacking(f"missing: {name}")
         elif need.startswith("unshare "):
             installed("unshare")
             if not has_namespace(need.removeprefix("unshare ")):
                 lacking(f"missing: a namespace of our own ({need})")
         else:
             installed(need)
+
+
+def is_root() -> bool:
+    """Whether these are the rights of root."""
+    return sys.platform != "win32" and os.geteuid() == 0
 
 
 @functools.cache
@@ -112,6 +116,8 @@ def has_namespace(option: str) -> bool:
 @functools.cache
 def has_terminals() -> bool:
     """Whether a pseudo-terminal may be opened: a bare root directory has no /dev/pts."""
+    if sys.platform == "win32":
+        return False
     try:
         ends = os.openpty()
     except OSError:
@@ -119,3 +125,12 @@ def has_terminals() -> bool:
     for end in ends:
         os.close(end)
     return True
+
+
+# What a machine has or has not, and no package brings.
+OF_MACHINE: dict[str, tuple[Callable[[], bool], str]] = {
+    "Linux": (lambda: sys.platform == "linux", "Linux"),
+    "POSIX": (lambda: os.name == "posix", "POSIX (modes, links, signals, sh)"),
+    "root": (is_root, "the rights of root"),
+    "terminal": (has_terminals, "a pseudo-terminal (mount -t devpts devpts /dev/pts)"),
+}

@@ -1,9 +1,7 @@
 """What a person sees who types a command on a terminal."""
 
 import os
-import pty
 import re
-import termios
 
 from .helper import Helper, Result
 from .needs import check
@@ -17,6 +15,9 @@ def on_a_terminal(
     `typed` is what the person types, which the terminal shows too.
     """
     check("terminal")
+    import pty
+    import termios
+
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, columns))
     with helper.popen(*arguments, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:

@@ -100,6 +100,14 @@ def test_a_login_is_answered_without_aws(helper: Helper, aws: Loopback) -> None:
     assert aws.count("ecr") == 0
 
 
+def test_a_login_longer_than_a_credential_manager_takes_is_kept(helper: Helper) -> None:
+    """Windows' own takes 2,560 bytes, and a token may have more: it comes back to the byte."""
+    secret = password(int(time.time()) + 7200, payload="x" * 3700)
+    assert len(secret) > 5000
+    assert helper.store(HOST, "AWS", secret).stderr == b""
+    assert secret_of(helper.get(HOST).answer) == secret
+
+
 def test_a_login_takes_the_place_of_a_fetched_token(helper: Helper, aws: Loopback) -> None:
     """The stored token is answered for its host, and no other host of the region gets it."""
     fetched = secret_of(helper.get(HOST).answer)

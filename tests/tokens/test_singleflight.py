@@ -1,7 +1,6 @@
 """Singleflight: of many processes that need a token, one asks, and all get what it got."""
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -84,6 +83,9 @@ def test_an_error_lets_go_of_the_lock(tmp_path: Path) -> None:
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+needs_posix = pytest.mark.needs("POSIX")
+
+
 def below_a_file(path: Path) -> None:
     """Make the directory impossible."""
     path.parent.write_bytes(b"")
@@ -107,7 +109,15 @@ def lock_is_a_link(path: Path) -> None:
     (path / "lock").symlink_to(path / "elsewhere")
 
 
-@pytest.mark.parametrize("arrange", [below_a_file, wide_open, lock_is_a_directory, lock_is_a_link])
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        below_a_file,
+        pytest.param(wide_open, marks=needs_posix),
+        lock_is_a_directory,
+        pytest.param(lock_is_a_link, marks=needs_posix),
+    ],
+)
 def test_a_lock_that_cannot_be_had_is_done_without(
     tmp_path: Path, arrange: Callable[[Path], None]
 ) -> None:
@@ -122,10 +132,12 @@ def test_a_lock_that_cannot_be_had_is_done_without(
     assert not (path / "elsewhere").exists()
 
 
+@pytest.mark.needs("POSIX")
 def test_a_file_system_without_locks_is_done_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where locking itself fails, the body runs all the same."""
+    import fcntl
 
     def fail(_: int, __: int) -> None:
         raise OSError("no locks available")
@@ -300,10 +312,13 @@ def test_a_report_that_is_none_is_none(tmp_path: Path, report: bytes) -> None:
         assert (path / "lock").read_bytes() == b""
 
 
+@pytest.mark.needs("POSIX")
 def test_the_lock_on_a_removed_file_is_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After locking a file that was removed meanwhile, the lock of the new file is taken."""
+    import fcntl
+
     path, real, tries = tmp_path / "cache", fcntl.flock, []
 
     def remove_then_lock(file: int, operation: int) -> None:
@@ -459,8 +474,11 @@ def holds(pid: int, directory: Path) -> bool:
     return str(directory) in links
 
 
+@pytest.mark.needs("POSIX")
 def test_a_lock_that_is_never_let_go_costs_some_seconds(helper: Helper, aws: Loopback) -> None:
     """If what holds the lock is not this program, or was stopped, a get asks by itself in time."""
+    import fcntl
+
     helper.get(HOST)
     (region,) = entry_files(helper.cache, "ecr_eu-west-1")
     name = f"{region}.lock"
