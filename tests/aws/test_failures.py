@@ -68,6 +68,7 @@ from tests.loopback import (
     USER_ARN,
     Loopback,
 )
+from tests.support import needs
 from tests.support.helper import Helper, assert_no_secret
 
 CANNOT_BE_USED = "the AWS settings of profile test cannot be used:"
@@ -93,6 +94,7 @@ NO_PROFILE = "the AWS profile nobody does not exist"
 LIST_PROFILES = (
     "name a profile that is in the AWS config file: `aws configure list-profiles` lists them"
 )
+OF_POSIX = ("credential_process-is-not-there", "mfa-without-a-terminal")
 NO_MFA = "profile test needs an MFA code, and there is no terminal to ask for it"
 PASS_MFA = (
     "pass MFA in a terminal first, its session is shared: "
@@ -467,6 +469,8 @@ every_failure = pytest.mark.parametrize("failure", FAILURES, ids=lambda failure:
 @every_failure
 def test_a_failure_is_put_into_words(failure: Failure, helper: Helper, aws: Loopback) -> None:
     """Each failure has its own cause and hint, on the streams where the caller looks for them."""
+    if failure.name in OF_POSIX:
+        needs.check("POSIX")
     failure.arrange(helper, aws)
     started = time.monotonic()
     result = helper.get(failure.host)

@@ -350,7 +350,7 @@ def plain(result: Result, helper: Helper, aws: Loopback) -> tuple[str, str]:
 
     def same(text: str) -> str:
         text = text.replace(str(helper.home), "HOME").replace(aws.url, "AWS")
-        text = text.replace(os.sep, "/")
+        text = re.sub(r"HOME[^ :]*", lambda path: path[0].replace(os.sep, "/"), text)
         return re.sub(r"\(_ssl\.c:\d+\)", "(_ssl.c)", text)
 
     return same(result.out), same(result.err)

@@ -47,7 +47,7 @@ IN_OHIO = {"AWS_REGION": "us-east-2"}
 @pytest.fixture
 def config(helper: Helper) -> Path:
     """Name the config.json of the helper's user, in a directory that does not exist yet."""
-    helper.env["PATH"] = f"{EXECUTABLE.parent}:{SYSTEM_PATH}"
+    helper.env["PATH"] = f"{EXECUTABLE.parent}{os.pathsep}{SYSTEM_PATH}"
     return helper.home / ".docker" / "config.json"
 
 
@@ -196,6 +196,7 @@ def test_where_sts_fails_the_account_may_be_given(
 # What Docker finds afterwards.
 
 
+@pytest.mark.needs("POSIX")
 def test_a_first_config_is_made_for_the_user_alone(helper: Helper, config: Path) -> None:
     """There is no directory yet: both are made as Docker makes them."""
     result = helper.run("configure", PRIVATE)
@@ -527,6 +528,7 @@ def test_there_may_be_nothing_to_migrate(helper: Helper, config: Path) -> None:
 # Warnings.
 
 
+@pytest.mark.needs("POSIX")
 def test_a_helper_that_docker_cannot_find_is_warned_of(helper: Helper, config: Path) -> None:
     """With the command that fixes it."""
     result = helper.run("configure", PRIVATE, env={"PATH": "/nowhere"})
