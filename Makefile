@@ -218,10 +218,10 @@ sbom: $(PACKER)/installed
 # installs. Beside them is the program, for its man page and completions. setuptools as above.
 $(PACKER)/tools: packaging/installer.txt packaging/tools.txt
 	$(call venv,$(PACKER))
-	@for lock in $^; do \
+	@( for lock in $^; do \
 		$(PACKER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 			--no-build-isolation --requirement $$lock || exit 1; \
-	done || { \
+	done ) || { \
 		echo "make: the tools in packaging/tools.txt could not be installed: is PyPI reachable from here?" \
 			"pip takes another index from PIP_INDEX_URL, a proxy from HTTPS_PROXY" >&2; exit 1; }
 	@$(PACKER)/bin/python -m pip uninstall --quiet --yes setuptools 2>/dev/null

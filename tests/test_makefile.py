@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,46 @@ def test_no_network(tmp_path: Path) -> None:
     assert "could not be installed: is PyPI reachable" in said
     assert "PIP_INDEX_URL" in said
     assert not (tmp_path / "venv" / "installed").exists()
+
+
+@pytest.mark.parametrize(
+    ("lock", "said"),
+    [
+        (f"trap==1 --hash=sha256:{'0' * 64}", "DO NOT MATCH THE HASHES"),
+        ("trap==1", "Hashes are required"),
+    ],
+    ids=["another", "none"],
+)
+def test_a_tool_that_is_not_the_locked_one(tmp_path: Path, lock: str, said: str) -> None:
+    """What builds is taken by its hash alone, pip first, and nothing is built without it."""
+    (tmp_path / "packaging").mkdir()
+    for name in ("Makefile", "pyproject.toml", "README.md"):
+        (tmp_path / name).symlink_to(TOP / name)
+    for name in ("installer.txt", "tools.txt"):
+        (tmp_path / "packaging" / name).write_text(f"{lock}\n")
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    with zipfile.ZipFile(wheels / "trap-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(
+            "trap-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: trap\nVersion: 1\n"
+        )
+        wheel.writestr("trap-1.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr("trap-1.dist-info/RECORD", "")
+    done = subprocess.run(
+        ["make", "--silent", "wheel", f"PYTHON={sys.executable}"],
+        cwd=tmp_path,
+        env={
+            "PATH": SYSTEM_PATH,
+            "HOME": str(tmp_path),
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(wheels),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "make: the tools in packaging/tools.txt could not be installed" in done.stderr
+    assert not (tmp_path / "build" / "packer" / "tools").exists()
