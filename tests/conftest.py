@@ -28,12 +28,10 @@ collect_ignore = [] if "PACKAGES" in os.environ else [*BUILT]
 # outside. What of it is POSIX alone has the mark needs("POSIX").
 PORTABLE = (
     *("test_registry.py", "test_protocol.py", "test_bazel_protocol.py", "test_settings.py"),
-    *(f"aws/test_{name}.py" for name in ("sources", "failures")),
-    *(f"commands/test_{name}.py" for name in ("auths", "configure", "get_login_password")),
-    *(f"commands/test_{name}.py" for name in ("cache_commands", "profiles")),
+    *("aws/test_failures.py", "commands/test_cache_commands.py", "commands/test_configure.py"),
     *(f"helper/test_{name}.py" for name in ("erase_and_list", "get", "store", "streams", "usage")),
     "system/test_log.py",
-    *(f"tokens/test_{name}.py" for name in ("cache", "docker_login", "fetch", "singleflight")),
+    *(f"tokens/test_{name}.py" for name in ("cache", "docker_login", "singleflight")),
 )
 
 

@@ -124,7 +124,7 @@ class Files:
     """The helper's user with an AWS config file: what `configure --profiles` makes of it."""
 
     def __init__(self, helper: Helper) -> None:
-        helper.env["PATH"] = f"{EXECUTABLE.parent}:{SYSTEM_PATH}"
+        helper.env["PATH"] = f"{EXECUTABLE.parent}{os.pathsep}{SYSTEM_PATH}"
         helper.env["COLUMNS"] = "1000"  # so that nothing is wrapped
         self.helper = helper
         self.aws = helper.home / ".aws" / "config"
