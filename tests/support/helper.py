@@ -112,6 +112,8 @@ class Helper:
             "AWS_EC2_METADATA_DISABLED": "true",
             **aws.environment(with_keys=True),
         }
+        if sys.platform == "win32":  # the user's own directory does not come from the environment
+            self.env["AWS_ECR_CONFIG_FILE"] = str(home / "config.toml")
         self.proxy: dict[str, str | None] = {
             "AWS_ENDPOINT_URL": None,
             "HTTPS_PROXY": aws.url,
