@@ -33,10 +33,13 @@ class Used(NamedTuple):
     log: str
 
 
-def in_this_process(command: list[str], env: Mapping[str, str]) -> CompletedProcess[str]:
-    """Run a command here, with what it prints in one stream."""
+def in_this_process(
+    command: list[str], env: Mapping[str, str], directory: Path | None = None
+) -> CompletedProcess[str]:
+    """Run a command here, or in a directory, with what it prints in one stream."""
     return subprocess.run(
         command,
+        cwd=directory,
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

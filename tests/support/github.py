@@ -1,15 +1,14 @@
 """The workflows of .github, read, and their steps run as the runner runs them."""
 
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from subprocess import CompletedProcess
 from typing import Any, NamedTuple
 
 import yaml  # type: ignore[import-untyped]
 
-from tests.support.actions import Job, evaluated
+from tests.support.actions import Job, evaluated, in_this_process
 from tests.support.forms import ROOT
 
 WORKFLOWS = ROOT / ".github" / "workflows"
@@ -98,20 +97,7 @@ class Runner:
             read.document.get("env", {}) | read.jobs[job].get("env", {}) | step.get("env", {})
         )
         env = {key: evaluated(text, values) for key, text in declared.items()}
-        runner = Job(self.temp, self.variables, self._in_the_workspace)
+        here = partial(in_this_process, directory=self.workspace)
+        runner = Job(self.temp, self.variables, here)
         done, outputs = runner.step(step["run"], env)
         return Done(done.returncode, outputs, done.stdout)
-
-    def _in_the_workspace(
-        self, command: list[str], env: Mapping[str, str]
-    ) -> CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            cwd=self.workspace,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
