@@ -94,7 +94,7 @@ NO_PROFILE = "the AWS profile nobody does not exist"
 LIST_PROFILES = (
     "name a profile that is in the AWS config file: `aws configure list-profiles` lists them"
 )
-OF_POSIX = ("credential_process-is-not-there", "mfa-without-a-terminal")
+OF_POSIX = ("credential_process-is-not-there", "mfa-without-a-terminal", "public-mfa")
 NO_MFA = "profile test needs an MFA code, and there is no terminal to ask for it"
 PASS_MFA = (
     "pass MFA in a terminal first, its session is shared: "

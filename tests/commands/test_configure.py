@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -54,7 +55,7 @@ def config(helper: Helper) -> Path:
 def write(config: Path, text: str) -> bytes:
     """Make a config.json and return its bytes."""
     config.parent.mkdir(exist_ok=True)
-    config.write_text(text)
+    config.write_text(text, newline="\n")  # as Docker writes it, on Windows too
     return config.read_bytes()
 
 
@@ -785,7 +786,7 @@ def test_a_file_that_is_always_changed_is_left_alone(
         path.write_text(json.dumps({"auths": {os.urandom(4).hex(): {}}}))
         return [config.change], None
 
-    with pytest.raises(HelperError, match=f"another program keeps changing {path}"):
+    with pytest.raises(HelperError, match=re.escape(f"another program keeps changing {path}")):
         saving.edit(edited)
     assert list(json.loads(path.read_text())) == ["auths"]
     assert list(tmp_path.iterdir()) == [path]

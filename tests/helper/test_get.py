@@ -143,6 +143,7 @@ def test_a_containers_role_pays_for_a_token(helper: Helper, aws: Loopback) -> No
     assert ":assumed-role/task/" in str(aws.calls[-1].principal)
 
 
+@pytest.mark.needs("POSIX")
 def test_all_of_it_works_from_a_directory_that_is_gone(helper: Helper, aws: Loopback) -> None:
     """Docker may run the helper in a working directory that was removed meanwhile."""
     gone = helper.home / "gone"

@@ -34,7 +34,7 @@ from tests.support.entries import (
 )
 from tests.support.helper import Helper, finish
 
-CROWD = 200
+CROWD = 200 if os.name == "posix" else 20  # Wine starts one or two in a second
 
 # So long that no process of a crowd gives up on its turn, however slow the machine.
 LONG_TIMEOUT: dict[str, str | None] = {"AWS_ECR_TIMEOUT": "120"}
@@ -184,6 +184,7 @@ def test_a_holder_that_says_nothing_is_named(
         pytest.fail("it went on without the lock")
 
 
+@pytest.mark.needs("POSIX")
 def test_a_holder_that_no_longer_writes_is_passed_by(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,7 +341,7 @@ def test_the_lock_on_a_removed_file_is_no_lock(
 # Whole processes
 
 
-def test_of_two_hundred_one_asks(helper: Helper, aws: Loopback, tmp_path: Path) -> None:
+def test_of_a_crowd_one_asks(helper: Helper, aws: Loopback, tmp_path: Path) -> None:
     """Two hundred cold gets at once, then two hundred past expiry, are one call each."""
     answers = stampede(helper, CROWD, HOST, tmp_path / "cold", env=LONG_TIMEOUT)
     assert aws.count("ecr") == 1
@@ -356,7 +357,7 @@ def test_of_two_hundred_one_asks(helper: Helper, aws: Loopback, tmp_path: Path) 
     assert len(list(helper.cache.iterdir())) == 3  # and the mark of a sweep
 
 
-def test_of_two_hundred_one_is_denied(helper: Helper, aws: Loopback, tmp_path: Path) -> None:
+def test_of_a_crowd_one_is_denied(helper: Helper, aws: Loopback, tmp_path: Path) -> None:
     """What AWS tells the one that asks is told by all, in the same words."""
     aws.faults["ecr"] = Fault("denied")
     results = crowd(helper, CROWD, HOST, tmp_path / "denied", env=LONG_TIMEOUT)
@@ -370,7 +371,7 @@ def test_of_two_hundred_one_is_denied(helper: Helper, aws: Loopback, tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["throttled", "500"])
-def test_two_hundred_have_the_patience_of_one(
+def test_a_crowd_has_the_patience_of_one(
     kind: str, helper: Helper, aws: Loopback, tmp_path: Path
 ) -> None:
     """While AWS throttles for five seconds, or fails, one process asks and asks again, for all."""
